@@ -1,0 +1,1 @@
+"""The words of the field as values: requests, decisions, contacts, ledgers, reasons. No I/O, no clock, no protobuf."""

@@ -1,0 +1,159 @@
+"""What the engine answers, as values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from takt.domain.reasons import Cause, Reason, Status
+
+
+def decision_id(profile_id: str, request_id: str) -> str:
+    """Hex of 16 bytes derived from person and request, so that a repeat has the same id wherever it is decided."""
+    return hashlib.blake2b(f"{profile_id}\x00{request_id}".encode(), digest_size=16).hexdigest()
+
+
+def ledger_code(decision: str) -> int:
+    """The 8 bytes of a decision id that stand in the ledger."""
+    return int.from_bytes(bytes.fromhex(decision[:16]), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class TimingWindow:
+    """A named slot resolved for one customer and moment."""
+
+    slot: str
+    not_before_us: int
+    not_after_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Every factor of a candidate's score, so that a person can check the sum.
+
+    `total = (acceptance ** exponent - baseline) * value * context_weight * lever - annoyance_cost * reaction
+    - contact_cost`. Probabilities lie in [0, 1]; the rest is in the workspace's unit of value.
+    """
+
+    acceptance: float
+    baseline: float
+    value: float
+    context_weight: float
+    lever: float
+    annoyance_cost: float
+    reaction: float
+    contact_cost: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedOffer:
+    """One offer of the answer, with all that is needed to show it and to learn from it."""
+
+    rank: int
+    offer: str
+    channel: str
+    treatment: str
+    content: str
+    locale: str
+    tonality: str
+    form_of_address: str
+    timing: TimingWindow
+    score: Score
+    offer_propensity: float
+    """P(this offer in this slot | earlier picks)."""
+    arm_propensity: float
+    """P(this timing and tonality | the offer)."""
+    hold_expires_us: int
+    counted_event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A live candidate with its best arm's score: what the explain level FULL shows of offers not chosen."""
+
+    offer: str
+    timing: str
+    tonality: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class NextMoment:
+    """Advice: a better moment for this customer than this placement can deliver. Not a contact, nothing is held."""
+
+    offer: str
+    channel: str
+    timing: TimingWindow
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Offers left out of one placement for one reason."""
+
+    reason: Reason
+    count: int
+    offers: tuple[str, ...] = ()
+    """Filled at explain level OFFERS and above."""
+    detail: str = ""
+    """The cap or rule that refused, where one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementDecision:
+    """What became of one placement."""
+
+    placement: str
+    channel: str
+    status: Status
+    offers: tuple[RankedOffer, ...] = ()
+    fallback: str = ""
+    """Content reference of the neutral content; empty unless status is FALLBACK or SILENCE."""
+    silence_propensity: float = 0.0
+    """P(silence) in the last slot that was drawn."""
+    next_moment: NextMoment | None = None
+    exclusions: tuple[Exclusion, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One cause for which the answer is less than it should be."""
+
+    cause: Cause
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Which catalog, model and features made the answer."""
+
+    catalog: str
+    model: str
+    features: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request."""
+
+    decision_id: str
+    request_id: str
+    profile_id: str
+    anonymous: bool
+    stage: str
+    placements: tuple[PlacementDecision, ...]
+    versions: Versions
+    decided_at_us: int
+    attempts: int
+    dry_run: bool
+    degradations: tuple[Degradation, ...] = ()
+
+    @property
+    def degraded(self) -> bool:
+        """A degraded answer is not final: it is not remembered, and a repeat may get a better one."""
+        return bool(self.degradations)

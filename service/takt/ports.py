@@ -1,0 +1,287 @@
+"""What the engine needs from outside, as Protocols. Adapters implement them; one contract suite tests every store.
+
+All calls are for a batch and block until answered; each is one round trip. They raise `takt.errors.StoreError` when the
+store cannot be reached within its time budget: then nothing is known about what was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from takt.domain.decision import Decision
+    from takt.domain.request import DecideRequest, Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One consistent read for a batch of n persons."""
+
+    now_us: int
+    """The store's time. Policy knows no other."""
+    records: list[bytes | None]
+    """Packed profile records, None where unknown."""
+    ledgers: list[bytes]
+    """Header and entries (`takt.domain.ledger`); `EMPTY` where never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decided request, to be remembered and logged, with the contacts it makes."""
+
+    request_id: str
+    request_digest: bytes
+    """16 bytes."""
+    contacts: bytes
+    """Zero or more ledger entries."""
+    record: bytes
+    """The decision log's record; given back as it is when the request is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All that a batch decided for one person, on one chained ledger, with one compare."""
+
+    profile_id: str
+    compare: bool
+    """False where nothing could be drawn: then nothing is compared."""
+    gate: int
+    """As read."""
+    appends: int
+    """As read."""
+    slack: int
+    """How many contacts others may have appended since, at most."""
+    snapshot_us: int
+    max_age_us: int
+    """Refused as STALE when the store's time is past `snapshot_us + max_age_us`."""
+    max_entries: int
+    """The ledger's declared maximum; more is refused as LEDGER_FULL."""
+    trim_before_us: int
+    """Entries that ended (time and expiry) before this may be dropped when the ledger is rewritten."""
+    entries: tuple[Entry, ...]
+
+
+class Commit(StrEnum):
+    """What became of a group."""
+
+    DONE = "DONE"
+    KNOWN = "KNOWN"
+    """Some of its request ids are remembered; nothing was written. Decide the rest again."""
+    CONFLICT = "CONFLICT"
+    """The ledger changed by more than the slack, or its gate moved; nothing was written."""
+    STALE = "STALE"
+    """The snapshot is too old; nothing was written."""
+    MARKER = "MARKER"
+    """The partition's marker is missing or another's; nothing was written. Fail closed."""
+    LEDGER_FULL = "LEDGER_FULL"
+    """Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a store knows of a request id."""
+
+    request_digest: bytes
+    record: bytes | None
+    """None if the log was trimmed before the id was forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Answer to one group. On KNOWN, CONFLICT and STALE it carries a fresh read, so that no further fetch is needed."""
+
+    commit: Commit
+    now_us: int
+    known: Mapping[str, Remembered]
+    """By request id; only with KNOWN."""
+    profile: bytes | None = None
+    ledger: bytes = b""
+
+
+class MarkKind(StrEnum):
+    """What a feedback event does to the contacts of its decision."""
+
+    NONE = "NONE"
+    SHOWN = "SHOWN"
+    CLICKED = "CLICKED"
+    RELEASED = "RELEASED"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One feedback event."""
+
+    event_id: str
+    profile_id: str
+    decision: int
+    """`takt.domain.decision.ledger_code` of the decision id; 0 if the event names none."""
+    offer: int
+    """Code of the offer, 0 = all of the decision."""
+    kind: MarkKind
+    suppression: bytes
+    """A ledger entry to append (suppression), or empty. Appending one moves the gate."""
+    record: bytes
+    """The event, for the log."""
+
+
+class MarkOutcome(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "APPLIED"
+    LATE = "LATE"
+    """The hold had expired: it counts from now on, and the gate moved."""
+    DUPLICATE = "DUPLICATE"
+    ORPHAN = "ORPHAN"
+    """No contact of that decision is in the ledger. Kept in the log and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileWrite:
+    """One profile to put."""
+
+    profile_id: str
+    record: bytes
+    identities: tuple[Identity, ...]
+    tightens: bool
+    """Consent, zone or the like may have changed: the ledger's gate moves in the same step."""
+
+
+class ProfileOutcome(StrEnum):
+    """What became of a profile write."""
+
+    WRITTEN = "WRITTEN"
+    IDENTITY_TAKEN = "IDENTITY_TAKEN"
+    """An identity names another profile; nothing of this profile was written. `Link` merges."""
+    IDENTITY_HAS_CONTACTS = "IDENTITY_HAS_CONTACTS"
+    """An identity has an anonymous ledger with contacts; nothing of this profile was written. `Link` merges."""
+
+
+class Store(Protocol):
+    """Profiles, ledgers, request ids, identities and the decision log."""
+
+    def check_marker(self) -> None:
+        """Raise `StoreMarkerError` unless every partition bears the marker this store was opened with."""
+        ...
+
+    def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
+        """Profile ids of n identities, None where unknown. One round trip."""
+        ...
+
+    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+        """Time, records and ledgers of n persons. One round trip."""
+        ...
+
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        """Compare and append, group by group, in the order given. One round trip.
+
+        Per group, in this order: request ids known? marker? age? gate and appends? room? Only then the first write.
+        """
+        ...
+
+    def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
+        """Apply feedback once per event id. One round trip."""
+        ...
+
+    def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        """Write profiles and their identities. At most three round trips, whatever the batch."""
+        ...
+
+    def layouts(self) -> dict[int, str]:
+        """Registered record layouts: fingerprint to JSON."""
+        ...
+
+    def register_layout(self, fingerprint: int, layout: str) -> None:
+        """Keep a layout so that records written in it stay readable. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A model's answer for R rows and O offers; every axis but the first may be 1 and broadcasts.
+
+    Arrays are float32 `[R, T, N, O]`, axes of size 1 standing for every index.
+    """
+
+    acceptance: npt.NDArray[np.float32]
+    baseline: npt.NDArray[np.float32] | None = None
+    value: npt.NDArray[np.float32] | None = None
+    reaction: npt.NDArray[np.float32] | None = None
+    uncertainty: npt.NDArray[np.float32] | None = None
+
+
+class Scorer(Protocol):
+    """A model in force."""
+
+    @property
+    def version(self) -> str:
+        """`name/version`."""
+        ...
+
+    def score(
+        self,
+        profile: npt.NDArray[np.float32],
+        context: npt.NDArray[np.float32],
+        offers: npt.NDArray[np.float32],
+        offer_code: npt.NDArray[np.int64],
+    ) -> Scores:
+        """Score `[R, P]` and `[R, C]` against `[O, G]` in one run. Raises `ModelError` on unusable output."""
+        ...
+
+    def offer_codes(self, offers: Sequence[str]) -> npt.NDArray[np.int64]:
+        """int64 [n]: the codes the model was trained with, 0 for an offer it never saw."""
+        ...
+
+
+class RecordCodec(Protocol):
+    """The decision log's encoding. What is encoded can be decoded to the identical answer."""
+
+    def encode(self, request: DecideRequest, decision: Decision, trace: Trace) -> bytes:
+        """One record."""
+        ...
+
+    def decode(self, record: bytes) -> Decision:
+        """The answer as it was given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SlotTrace:
+    """One draw: what was chosen with which probability. `offer` is -1 for silence."""
+
+    placement: int
+    slot: int
+    offer: int
+    timing: int
+    tonality: int
+    offer_propensity: float
+    arm_propensity: float
+    offer_draw: float
+    arm_draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What was read and drawn for one decision, beyond the answer: enough to compute it again."""
+
+    request_digest: bytes
+    snapshot_us: int
+    profile: bytes | None
+    ledger: bytes
+    chained: int
+    """Position among this batch's decisions for the same person."""
+    compare: bool
+    slack: int
+    slots: tuple[SlotTrace, ...]
+    reasons: tuple[bytes, ...]
+    """Per placement, one byte (`Reason`) per catalog offer."""
