@@ -44,3 +44,77 @@ lock: $(READY) ## resolve the dependencies again and write the lock files (UPGRA
 	$(COMPILE) $(UPGRADE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) $(UPGRADE) --extra embedded pyproject.toml -o requirements-serve.lock
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements-uv.lock
+
+# Using --------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(READY) ## decide for real households on an embedded store (ARGS=--once ends by itself)
+	@$(BIN)/takt demo $(ARGS)
+
+.PHONY: bench
+bench: $(READY) ## measure the service beside an empty gRPC call
+	@$(BIN)/python -m bench $(ARGS)
+
+# Checking -----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(READY) ## run every test (ARGS="-k ledger" for some)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: check-format check-lint check-types check-layers check-proto check-unit ## everything that must be green before a change goes in
+
+.PHONY: check-format
+check-format: $(READY)
+	@echo "==> format"; $(BIN)/ruff format --check --quiet .
+
+.PHONY: check-lint
+check-lint: $(READY)
+	@echo "==> lint"; $(BIN)/ruff check --quiet .
+
+.PHONY: check-types
+check-types: $(READY)
+	@echo "==> types"; $(BIN)/mypy
+
+.PHONY: check-layers
+check-layers: $(READY)
+	@echo "==> layers"; $(BIN)/lint-imports --no-logo --cache-dir .cache/importlinter
+
+.PHONY: check-proto
+check-proto: $(READY)
+	@echo "==> proto"; $(BIN)/buf lint
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(PROTOC) --python_out="$$fresh" --pyi_out="$$fresh" --grpc_python_out="$$fresh" $(PROTOS) \
+		&& diff -r -q -x __init__.py -x __pycache__ "$$fresh/takt/v1" service/takt/v1 \
+		|| { echo "generated code is not what proto/ says: run make proto and commit the result" >&2; exit 1; }
+
+.PHONY: check-unit
+check-unit: $(READY)
+	@echo "==> unit tests"; $(BIN)/pytest tests/unit
+
+.PHONY: prove-decision
+prove-decision: $(READY) ## check a running service from outside, over gRPC (ARGS=--quick)
+	@$(BIN)/python -m tests.proofs.decision $(ARGS)
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+PROTOS := $(wildcard proto/takt/v1/*.proto)
+PROTOC = $(BIN)/python -m grpc_tools.protoc --proto_path=proto
+
+.PHONY: proto
+proto: $(READY) ## generate service/takt/v1 from proto/takt/v1
+	@rm -f service/takt/v1/*_pb2.py service/takt/v1/*_pb2.pyi service/takt/v1/*_pb2_grpc.py
+	@$(PROTOC) --python_out=service --pyi_out=service --grpc_python_out=service $(PROTOS)
+
+.PHONY: fmt
+fmt: $(READY) ## format, and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: clean
+clean: ## remove .venv, caches and generated leftovers; data directories stay
+	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	@find service training tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## show this
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
