@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 UV := $(BIN)/uv pip
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 ARGS ?=
 # progress bars on a terminal, silence in a log
@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Installing ---------------------------------------------------------------------------------------------------------
 
 # pip installs uv, uv installs the rest: the same locked files with the same hashes, several times faster.
-# Where uv cannot reach an index that pip's own configuration can, pip does it all.
+# Where uv cannot reach an index that pip is configured for, pip does it all.
 $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found; name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,8 +30,8 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	@echo "==> installing the locked dependencies (some 450 MB the first time)"
-	@UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(UV) install $(QUIET) --python $(BIN)/python --require-hashes -r requirements.lock \
-		|| { echo "==> uv could not; trying pip"; $(BIN)/python -m pip install --require-hashes -r requirements.lock; }
+	@UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(UV) install $(QUIET) --system-certs --python $(BIN)/python --require-hashes -r requirements.lock \
+		|| { echo "==> uv could not; trying pip"; $(BIN)/python -m pip install $(QUIET) --require-hashes -r requirements.lock; }
 	@echo "==> installing takt itself (editable)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
