@@ -1,0 +1,417 @@
+"""YAML with positions: every value knows its file, line and key path, so that every error can name them.
+
+Reading never stops at the first error: `load` and the typed accessors of `Node` report into `Problems` and go on with a
+stand-in, and the caller raises once at the end. The dialect is the core schema of YAML 1.2: only `true` and `false` are
+booleans (`no` is a country), `18:00` is text, dates are text. Aliases and tags of one's own are refused: a workspace
+comes from outside, and an alias can blow up a small file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
+
+import yaml
+
+from takt.errors import Violation, WorkspaceError
+from takt.spelling import did_you_mean, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
+D = TypeVar("D")  # what stands in for a missing value
+
+DEEPEST: Final = 32
+"""Levels of nesting; a workspace needs about six."""
+LONGEST_NUMBER: Final = 32
+"""Characters of a whole number; a longer one is read as a float, since Python refuses to read absurd ones."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Composes nodes only; in C where libyaml is there, some ten times faster."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
+_TAG: Final = "tag:yaml.org,2002:"
+
+# First match wins, so integers come before floats.
+_Loader.add_implicit_resolver(_TAG + "null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong with one or several files."""
+
+    found: list[Violation] = field(default_factory=list)
+
+    def add(self, where: str, message: str) -> None:
+        """Note one; `where` is `FILE:LINE: key.path`."""
+        self.found.append(Violation(where, message))
+
+    def raise_any(self) -> None:
+        """Raise `WorkspaceError` with everything noted so far, if anything was."""
+        if self.found:
+            raise WorkspaceError(tuple(self.found))
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One value of a YAML file and where it stands."""
+
+    filename: str
+    line: int
+    """1-based line of the value's first character."""
+    column: int
+    """1-based column of the value's first character."""
+    path: str
+    """Key path in the file, like `profile[3].type`; empty for the whole file."""
+    value: Any
+    """Plain Python: None, bool, int, float, str, list, dict."""
+    problems: Problems
+    """Shared by all nodes of a `load`."""
+    raw: str = ""
+    """A scalar's text as it stands in the file, quotes and block markers included."""
+    children: dict[str, Node] | list[Node] | None = None
+    """By key, by position, or None for a scalar."""
+
+    @property
+    def where(self) -> str:
+        """`FILE:LINE: key.path`, the field of a violation."""
+        return f"{self.filename}:{self.line}: {self.path}" if self.path else f"{self.filename}:{self.line}"
+
+    def fail(self, message: str) -> None:
+        """Report that something is wrong with this value."""
+        self.problems.add(self.where, message)
+
+    def fail_at(self, key: str, message: str) -> None:
+        """Report that something is wrong with the value of `key`, which may be missing."""
+        child = self.get(key)
+        if child is not None:
+            child.fail(message)
+        else:
+            self.problems.add(f"{self.filename}:{self.line}: {_join(self.path, key)}", message)
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """1-based line and column of character `offset` of a text value.
+
+        Exact for text on one line, in quotes or not, and for literal blocks (`|`); the value's beginning otherwise.
+        """
+        start = (self.line, self.column)
+        if self.raw[:1] == "|":
+            return self._position_in_block(offset)
+        if "\n" in self.raw:
+            return start
+        if self.raw[:1] == "'":
+            return self.line, self.column + 1 + _raw_width(self.raw[1:], offset, re.compile(r"''|."))
+        if self.raw[:1] == '"':
+            escape = re.compile(r"\\(?:x..|u.{4}|U.{8}|.)|.")
+            return self.line, self.column + 1 + _raw_width(self.raw[1:], offset, escape)
+        return self.line, self.column + offset
+
+    def _position_in_block(self, offset: int) -> tuple[int, int]:
+        """Position in a literal block: its lines stand below the marker, all indented by the same width."""
+        before = str(self.value)[:offset]
+        lines = self.raw.split("\n")[1:]
+        row = before.count("\n")
+        indent = min((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), default=0)
+        return self.line + 1 + row, indent + offset - (before.rfind("\n") + 1) + 1
+
+    # Mappings -------------------------------------------------------------------------------------------------------
+
+    def is_mapping(self) -> bool:
+        """Whether this is a mapping; reports when it is not."""
+        if isinstance(self.children, dict):
+            return True
+        self.fail(f"is {_kind(self.value)}; a mapping of keys to values is needed")
+        return False
+
+    def only(self, *known: str) -> bool:
+        """Whether this is a mapping; reports that, and every key that is not in `known`."""
+        if not self.is_mapping():
+            return False
+        for key, child in self.items():
+            if key not in known:
+                child.fail(f"unknown key {shown(key)}; {did_you_mean(key, known)}")
+        return True
+
+    def get(self, key: str) -> Node | None:
+        """The value of `key`, None where it is missing, null or this is no mapping."""
+        child = self.children.get(key) if isinstance(self.children, dict) else None
+        return None if child is None or child.value is None else child
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """Keys and values in the order of the file; nothing where this is no mapping."""
+        if isinstance(self.children, dict):
+            yield from self.children.items()
+
+    def elements(self) -> list[Node]:
+        """The elements of a list; reports and returns nothing when this is not one."""
+        if isinstance(self.children, list):
+            return self.children
+        self.fail(f"is {_kind(self.value)}; a list is needed")
+        return []
+
+    def list_at(self, key: str) -> list[Node]:
+        """Elements of the list under `key`, empty where the key is missing."""
+        child = self.get(key)
+        return [] if child is None else child.elements()
+
+    # Scalars: each reports what is not right and returns None then ---------------------------------------------------
+
+    def as_text(self, *, empty: bool = False) -> str | None:
+        """Text, not empty unless `empty`."""
+        if isinstance(self.value, str) and (empty or self.value):
+            return self.value
+        self._wrong("text" if empty or not isinstance(self.value, str) else "text that is not empty")
+        return None
+
+    def as_bool(self) -> bool | None:
+        """`true` or `false`."""
+        if isinstance(self.value, bool):
+            return self.value
+        self._wrong("true or false")
+        return None
+
+    def as_int(self, low: int | None = None, high: int | None = None) -> int | None:
+        """A whole number within the bounds, both included."""
+        if isinstance(self.value, int) and not isinstance(self.value, bool) and _within(self.value, low, high):
+            return self.value
+        self._wrong("a whole number" + _bounds(low, high))
+        return None
+
+    def as_float(self, low: float | None = None, high: float | None = None) -> float | None:
+        """A finite number within the bounds, both included."""
+        if isinstance(self.value, int | float) and not isinstance(self.value, bool) and _within(self.value, low, high):
+            try:
+                number = float(self.value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number):
+                return number
+        self._wrong("a number" + _bounds(low, high))
+        return None
+
+    def as_choice(self, known: Sequence[str], what: str = "value") -> str | None:
+        """One of the `known` names."""
+        name = self.as_text()
+        if name is None or name in known:
+            return name
+        self.fail(f"{what} {shown(name)} is unknown; {did_you_mean(name, known)}")
+        return None
+
+    def as_names(self) -> tuple[str, ...]:
+        """A list of texts; what is wrong in it is reported and left out."""
+        names = (element.as_text() for element in self.elements())
+        return tuple(name for name in names if name is not None)
+
+    # Scalars under a key: `default` stands in for what is missing or wrong ------------------------------------------
+
+    def text(self, key: str, default: D) -> str | D:
+        """Text under `key`."""
+        return _or(child.as_text() if (child := self.get(key)) else None, default)
+
+    def boolean(self, key: str, default: D) -> bool | D:
+        """`true` or `false` under `key`."""
+        return _or(child.as_bool() if (child := self.get(key)) else None, default)
+
+    def integer(self, key: str, default: D, *, low: int | None = None, high: int | None = None) -> int | D:
+        """A whole number under `key`."""
+        return _or(child.as_int(low, high) if (child := self.get(key)) else None, default)
+
+    def number(self, key: str, default: D, *, low: float | None = None, high: float | None = None) -> float | D:
+        """A finite number under `key`."""
+        return _or(child.as_float(low, high) if (child := self.get(key)) else None, default)
+
+    def choice(self, key: str, default: D, *, known: Sequence[str], what: str = "value") -> str | D:
+        """One of the `known` names under `key`."""
+        return _or(child.as_choice(known, what) if (child := self.get(key)) else None, default)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of texts under `key`, empty where it is missing."""
+        child = self.get(key)
+        return () if child is None else child.as_names()
+
+    def required(self, key: str, what: str = "a value") -> Node | None:
+        """The value of `key`; reports when it is missing."""
+        child = self.get(key)
+        if child is None:
+            self.fail_at(key, f"is missing; {what} is needed")
+        return child
+
+    def required_text(self, key: str) -> str | None:
+        """Text under `key`; reports when it is missing or something else."""
+        child = self.required(key, "text")
+        return None if child is None else child.as_text()
+
+    def _wrong(self, wanted: str) -> None:
+        """Report a value of the wrong kind or size."""
+        self.fail(f"is {_kind(self.value)}; {wanted} is needed")
+
+
+def load(text: str, filename: str, problems: Problems | None = None) -> Node:
+    """Read one YAML document. An empty file is an empty mapping.
+
+    Duplicate keys, keys that are not text, aliases and foreign tags are reported into the result's `problems`. What is
+    no YAML at all raises `WorkspaceError` at once, with whatever `problems` held already.
+    """
+    noted = Problems() if problems is None else problems
+    text = text.removeprefix("\ufeff")  # so that YAML counts characters as Python does
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        _refuse(noted, f"{filename}:{line}", f"not readable as YAML: {error.problem or error.context}", error)
+    except yaml.YAMLError as error:
+        _refuse(noted, f"{filename}:1", f"not readable as YAML: {str(error).splitlines()[0]}", error)
+    except RecursionError as error:
+        _refuse(noted, f"{filename}:1", f"nested too deeply; at most {DEEPEST} levels are read", error)
+    if root is None:
+        return Node(filename, 1, 1, "", {}, noted, children={})
+    return _Builder(text=text, filename=filename, problems=noted).build(root, "", 0)
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Turns composed nodes into `Node`s."""
+
+    text: str
+    filename: str
+    problems: Problems
+    seen: set[int] = field(default_factory=set)
+
+    def build(self, node: yaml.Node, path: str, depth: int) -> Node:
+        """One node with all below it; null where it is refused."""
+        start, end = node.start_mark, node.end_mark
+        value: Any = None
+        raw = ""
+        children: dict[str, Node] | list[Node] | None = None
+        if id(node) in self.seen:  # an alias is the same node a second time
+            self.refuse(node, path, "aliases are not read; write the value out")
+        elif depth > DEEPEST:
+            self.refuse(node, path, f"nested too deeply; at most {DEEPEST} levels are read")
+        elif isinstance(node, yaml.ScalarNode):
+            value = self.scalar(node, path)
+            raw = self.text[start.index : end.index]
+        elif isinstance(node, yaml.SequenceNode):
+            self.seen.add(id(node))
+            children = [self.build(child, f"{path}[{i}]", depth + 1) for i, child in enumerate(node.value)]
+            value = [child.value for child in children]
+        else:
+            self.seen.add(id(node))
+            children = self.mapping(node, path, depth)
+            value = {key: child.value for key, child in children.items()}
+        self.seen.add(id(node))
+        return Node(
+            filename=self.filename,
+            line=start.line + 1,
+            column=start.column + 1,
+            path=path,
+            value=value,
+            problems=self.problems,
+            raw=raw,
+            children=children,
+        )
+
+    def scalar(self, node: yaml.ScalarNode, path: str) -> str | float | bool | None:
+        """A scalar's value by its tag."""
+        text: str = node.value
+        match node.tag.removeprefix(_TAG):
+            case "str":
+                return text
+            case "null":
+                return None
+            case "bool" if text.lower() in {"true", "false"}:
+                return text.lower() == "true"
+            case "int" if _INT.match(text):
+                return int(text) if len(text) <= LONGEST_NUMBER else float(text)
+            case "float" if _FLOAT.match(text) or _INT.match(text):
+                return float(text)
+        self.refuse(node, path, f"tag {shown(node.tag)} is not read; write plain text, a number, true or false")
+        return None
+
+    def mapping(self, node: yaml.Node, path: str, depth: int) -> dict[str, Node]:
+        """The children of a mapping; the first of two equal keys counts."""
+        children: dict[str, Node] = {}
+        for key, child in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
+                self.refuse(key, path, "a key must be text; put it in quotes")
+                continue
+            name: str = key.value
+            if name in children:
+                first = children[name].line
+                self.refuse(key, _join(path, name), f"the key is given twice, first on line {first}; keep one")
+                continue
+            children[name] = self.build(child, _join(path, name), depth + 1)
+        return children
+
+    def refuse(self, node: yaml.Node, path: str, message: str) -> None:
+        """Report a node that cannot be read."""
+        where = f"{self.filename}:{node.start_mark.line + 1}"
+        self.problems.add(f"{where}: {path}" if path else where, message)
+
+
+def _join(path: str, key: str) -> str:
+    """Path of a key in a mapping."""
+    return f"{path}.{key}" if path else key
+
+
+def _or(value: T | None, default: D) -> T | D:
+    """`default` where there is no value."""
+    return default if value is None else value
+
+
+def _kind(value: object) -> str:
+    """What a value is, for a message."""
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return shown(value) if isinstance(value, str) else str(value)
+
+
+def _within(value: float, low: float | None, high: float | None) -> bool:
+    """Whether the bounds that are given hold."""
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """Bounds for a message."""
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    if low is not None:
+        return f" of at least {low}"
+    return "" if high is None else f" of at most {high}"
+
+
+def _raw_width(raw: str, offset: int, unit: re.Pattern[str]) -> int:
+    """Characters in the file that the first `offset` characters of a quoted text take; `unit` matches one of them."""
+    at = 0
+    for _ in range(offset):
+        match = unit.match(raw, at)
+        if match is None:
+            break
+        at = match.end()
+    return at
+
+
+def _refuse(problems: Problems, where: str, message: str, cause: Exception) -> NoReturn:
+    """Raise with what was noted and one more."""
+    problems.add(where, message)
+    raise WorkspaceError(tuple(problems.found)) from cause
