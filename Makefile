@@ -82,10 +82,13 @@ check-layers: $(READY)
 
 .PHONY: check-proto
 check-proto: $(READY)
-	@echo "==> proto"; $(BIN)/buf lint
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(PROTOC) --python_out="$$fresh" --pyi_out="$$fresh" --grpc_python_out="$$fresh" $(PROTOS) \
-		&& diff -r -q -x __init__.py -x __pycache__ "$$fresh/takt/v1" service/takt/v1 \
-		|| { echo "generated code is not what proto/ says: run make proto and commit the result" >&2; exit 1; }
+	@echo "==> proto"
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT \
+		&& $(PROTOC) --include_imports --include_source_info --descriptor_set_out="$$fresh/image.binpb" $(PROTOS) \
+		&& $(BIN)/buf lint "$$fresh/image.binpb" --config buf.yaml \
+		&& mkdir "$$fresh/generated" && $(PROTOC) $(call GENERATED_INTO,"$$fresh/generated") $(PROTOS) \
+		&& { diff -r -q -x __init__.py -x __pycache__ "$$fresh/generated/takt/v1" service/takt/v1 \
+			|| { echo "generated code is not what proto/ says: run make proto and commit the result" >&2; exit 1; }; }
 
 .PHONY: check-unit
 check-unit: $(READY)
@@ -98,12 +101,15 @@ prove-decision: $(READY) ## check a running service from outside, over gRPC (ARG
 # Writing ------------------------------------------------------------------------------------------------------------
 
 PROTOS := $(wildcard proto/takt/v1/*.proto)
-PROTOC = $(BIN)/python -m grpc_tools.protoc --proto_path=proto
+# google/rpc comes with googleapis-common-protos
+PROTOC = $(BIN)/python -m grpc_tools.protoc --proto_path=proto \
+	--proto_path=$(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+GENERATED_INTO = --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1)
 
 .PHONY: proto
 proto: $(READY) ## generate service/takt/v1 from proto/takt/v1
 	@rm -f service/takt/v1/*_pb2.py service/takt/v1/*_pb2.pyi service/takt/v1/*_pb2_grpc.py
-	@$(PROTOC) --python_out=service --pyi_out=service --grpc_python_out=service $(PROTOS)
+	@$(PROTOC) $(call GENERATED_INTO,service) $(PROTOS)
 
 .PHONY: fmt
 fmt: $(READY) ## format, and fix what can be fixed
