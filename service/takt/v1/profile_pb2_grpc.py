@@ -93,7 +93,7 @@ class ProfileServiceServicer:
         Errors:
         INVALID_ARGUMENT  INVALID_REQUEST: the reference is missing or malformed.
         NOT_FOUND         PROFILE_NOT_FOUND: there is no such profile.
-        DATA_LOSS         DEFECT: the record is there but cannot be read.
+        DATA_LOSS         PROFILE_UNREADABLE: the record is there, but cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,6 +85,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_NOT_SERVED: _ClassVar[ErrorReason]
     ERROR_REASON_DEFECT: _ClassVar[ErrorReason]
     ERROR_REASON_PROFILE_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_PROFILE_UNREADABLE: _ClassVar[ErrorReason]
     ERROR_REASON_PROFILE_BUSY: _ClassVar[ErrorReason]
     ERROR_REASON_CAP_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_CATALOG_INVALID: _ClassVar[ErrorReason]
@@ -153,6 +154,7 @@ ERROR_REASON_TOKEN_REQUIRED: ErrorReason
 ERROR_REASON_NOT_SERVED: ErrorReason
 ERROR_REASON_DEFECT: ErrorReason
 ERROR_REASON_PROFILE_NOT_FOUND: ErrorReason
+ERROR_REASON_PROFILE_UNREADABLE: ErrorReason
 ERROR_REASON_PROFILE_BUSY: ErrorReason
 ERROR_REASON_CAP_NOT_FOUND: ErrorReason
 ERROR_REASON_CATALOG_INVALID: ErrorReason
