@@ -30,6 +30,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return "none is declared"
     near = difflib.get_close_matches(name[:LONGEST].lower(), names, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]!r}?"
-    listed = ", ".join(map(repr, names[:MOST]))
+        return f"did you mean {str(near[0])!r}?"
+    listed = ", ".join(repr(str(name)) for name in names[:MOST])
     return f"known are {listed}" if len(names) <= MOST else f"known are {listed} and {len(names) - MOST} more"

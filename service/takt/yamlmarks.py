@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
 import yaml
@@ -36,6 +37,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
 _TAG: Final = "tag:yaml.org,2002:"
@@ -203,6 +205,17 @@ class Node:
         self._wrong("a number" + _bounds(low, high))
         return None
 
+    def as_moment(self) -> int | None:
+        """A moment in ISO 8601 with its offset, in microseconds since the epoch."""
+        try:
+            moment = datetime.fromisoformat(self.value) if isinstance(self.value, str) else None
+        except ValueError:
+            moment = None
+        if moment is not None and moment.tzinfo is not None:
+            return (moment - _EPOCH) // timedelta(microseconds=1)
+        self._wrong("a moment with its offset, like 2017-10-01T00:00:00Z,")
+        return None
+
     def as_choice(self, known: Sequence[str], what: str = "value") -> str | None:
         """One of the `known` names."""
         name = self.as_text()
@@ -233,6 +246,10 @@ class Node:
     def number(self, key: str, default: D, *, low: float | None = None, high: float | None = None) -> float | D:
         """A finite number under `key`."""
         return _or(child.as_float(low, high) if (child := self.get(key)) else None, default)
+
+    def moment(self, key: str, default: D) -> int | D:
+        """A moment under `key`, in microseconds since the epoch."""
+        return _or(child.as_moment() if (child := self.get(key)) else None, default)
 
     def choice(self, key: str, default: D, *, known: Sequence[str], what: str = "value") -> str | D:
         """One of the `known` names under `key`."""
