@@ -1,0 +1,1 @@
+"""Workspace YAML to a checked, compiled snapshot; CEL rules to typed programs."""
