@@ -1,0 +1,1 @@
+"""Bundles: read, check, load, and score with ONNX Runtime. The contract is `docs/model-contract.md`."""
