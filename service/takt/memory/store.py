@@ -1,0 +1,230 @@
+"""The reference store: `takt.ports.Store` on plain dictionaries, one lock around every call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from takt.clock import MINUTE_US, Clock
+from takt.domain.ledger import EMPTY, WIDTH, LedgerState
+from takt.domain.request import Identity
+from takt.errors import StoreMarkerError
+from takt.identity import anonymous_id
+from takt.memory.ledger import CorruptLedgerError, Ledger, parse_entries
+from takt.ports import (
+    SNAPSHOT_LIMIT_US,
+    Commit,
+    Fetched,
+    Group,
+    Mark,
+    MarkKind,
+    MarkOutcome,
+    Outcome,
+    ProfileOutcome,
+    ProfileWrite,
+    Remembered,
+)
+
+RETENTION_US: Final = 15 * MINUTE_US
+
+
+@dataclass(frozen=True, slots=True)
+class _Id:
+    """What is remembered of a request or event id."""
+
+    digest: bytes
+    at: int
+    """Index of its log record."""
+
+
+@dataclass(slots=True)
+class _Ids:
+    """A person's ids in two generations, so that forgetting is dropping one dictionary."""
+
+    generation: int = 0
+    current: dict[str, _Id] = field(default_factory=dict)
+    previous: dict[str, _Id] = field(default_factory=dict)
+
+    def turn(self, generation: int) -> None:
+        """Move on to a generation."""
+        if generation != self.generation:
+            self.previous = self.current if generation == self.generation + 1 else {}
+            self.current = {}
+            self.generation = generation
+
+    def get(self, name: str) -> _Id | None:
+        """Look an id up."""
+        return self.current.get(name) or self.previous.get(name)
+
+
+class MemoryStore:
+    """Everything that a store does, for one process and until it ends. Safe to use from many threads.
+
+    `retention_us` is how long request and event ids are remembered at least; at most twice that.
+    """
+
+    def __init__(self, clock: Clock, *, retention_us: int = RETENTION_US) -> None:
+        self.marked = True
+        """Whether the store bears its marker; a test may take it away."""
+        self.log: list[tuple[str, bytes]] = []
+        """What was logged, oldest first: `decision` or `feedback`, and the record."""
+        self.records: dict[str, bytes] = {}
+        self.ledgers: dict[str, bytes] = {}
+        self._clock = clock
+        self._retention_us = retention_us
+        self._ids: dict[str, _Ids] = {}
+        self._identities: dict[Identity, str] = {}
+        self._layouts: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def check_marker(self) -> None:
+        """See `takt.ports.Store`."""
+        if not self.marked:
+            raise StoreMarkerError("the store in memory bears no marker; it was taken away")
+
+    def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            return [self._identities.get(identity) for identity in identities]
+
+    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            return Fetched(
+                now_us=self._clock.now_us(),
+                records=[self.records.get(profile_id) for profile_id in profile_ids],
+                ledgers=[self.ledgers.get(profile_id, EMPTY) for profile_id in profile_ids],
+            )
+
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            now_us = self._clock.now_us()
+            return [self._commit(group, now_us) for group in groups]
+
+    def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            now_us = self._clock.now_us()
+            return [self._mark(mark, now_us) for mark in marks]
+
+    def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            now_us = self._clock.now_us()
+            return [self._put(write, now_us) for write in writes]
+
+    def layouts(self) -> dict[int, str]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            return dict(self._layouts)
+
+    def register_layout(self, fingerprint: int, layout: str) -> None:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            self._layouts.setdefault(fingerprint, layout)
+
+    def close(self) -> None:
+        """See `takt.ports.Store`. There is nothing to give back."""
+
+    def _commit(self, group: Group, now_us: int) -> Outcome:
+        contacts = parse_entries(b"".join(entry.contacts for entry in group.entries))
+        ids = self._remembered(group.profile_id, now_us)
+
+        known = {
+            entry.request_id: Remembered(found.digest, self.log[found.at][1])
+            for entry in group.entries
+            if (found := ids.get(f"r{entry.request_id}"))
+        }
+        if known:
+            return self._fresh(Commit.KNOWN, group.profile_id, now_us, known)
+        if not self.marked:
+            return Outcome(Commit.MARKER, now_us, {})
+        if now_us > group.snapshot_us + min(group.max_age_us, SNAPSHOT_LIMIT_US):
+            return self._fresh(Commit.STALE, group.profile_id, now_us)
+        if group.compare or contacts:
+            try:
+                ledger = Ledger.parse(self.ledgers.get(group.profile_id, EMPTY))
+            except CorruptLedgerError:
+                return Outcome(Commit.CORRUPT, now_us, {})
+            if ledger.state != LedgerState.OPEN:
+                return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
+            appended = ledger.appends - group.appends
+            if group.compare and (ledger.gate != group.gate or not 0 <= appended <= group.slack):
+                return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
+            if contacts:
+                ledger = ledger.with_room_for(len(contacts), group.max_entries, group.trim_before_us)
+                if len(ledger.entries) + len(contacts) > group.max_entries:
+                    return Outcome(Commit.LEDGER_FULL, now_us, {})
+                self.ledgers[group.profile_id] = ledger.appended(contacts).pack()
+        for entry in group.entries:
+            ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
+            self.log.append(("decision", entry.record))
+        return Outcome(Commit.DONE, now_us, {})
+
+    def _mark(self, mark: Mark, now_us: int) -> MarkOutcome:
+        suppression = parse_entries(mark.suppression)
+        ids = self._remembered(mark.profile_id, now_us)
+        if ids.get(f"e{mark.event_id}"):
+            return MarkOutcome.DUPLICATE
+        self.check_marker()
+        ids.current[f"e{mark.event_id}"] = _Id(b"", len(self.log))
+        self.log.append(("feedback", mark.record))
+        try:
+            before = Ledger.parse(self.ledgers.get(mark.profile_id, EMPTY))
+        except CorruptLedgerError:
+            return MarkOutcome.ORPHAN
+        after = before
+        if mark.decision:
+            after, outcome = before.marked(mark.decision, mark.offer, mark.kind, now_us)
+        else:
+            outcome = MarkOutcome.APPLIED if mark.kind is MarkKind.NONE else MarkOutcome.ORPHAN
+        for entry in suppression:
+            after = after.suppressed(entry, now_us)
+        if after != before:
+            self.ledgers[mark.profile_id] = after.pack()
+        return outcome
+
+    def _put(self, write: ProfileWrite, now_us: int) -> ProfileOutcome:
+        self.check_marker()
+        claimed = []
+        for identity in write.identities:
+            owner = self._identities.get(identity)
+            anonymous = anonymous_id(identity.namespace, identity.value)
+            if owner not in (None, write.profile_id):
+                return ProfileOutcome.IDENTITY_TAKEN
+            if owner is None and anonymous != write.profile_id:
+                if len(self.ledgers.get(anonymous, EMPTY)) != WIDTH:
+                    return ProfileOutcome.IDENTITY_HAS_CONTACTS
+                claimed.append(anonymous)
+        for identity in write.identities:
+            self._identities[identity] = write.profile_id
+        for anonymous in claimed:
+            # whoever read this ledger while the identity was nobody's must not write to it any more
+            sealed = Ledger.parse(self.ledgers.get(anonymous, EMPTY)).tightened(now_us)
+            self.ledgers[anonymous] = Ledger(
+                sealed.gate, sealed.appends, sealed.trimmed_before_us, LedgerState.SEALED
+            ).pack()
+        self.records[write.profile_id] = write.record
+        if write.tightens:
+            self._tighten(write.profile_id, now_us)
+        return ProfileOutcome.WRITTEN
+
+    def _tighten(self, profile_id: str, now_us: int) -> None:
+        try:
+            ledger = Ledger.parse(self.ledgers.get(profile_id, EMPTY))
+        except CorruptLedgerError:
+            return  # nothing is committed on it anyway
+        self.ledgers[profile_id] = ledger.tightened(now_us).pack()
+
+    def _fresh(
+        self, commit: Commit, profile_id: str, now_us: int, known: dict[str, Remembered] | None = None
+    ) -> Outcome:
+        return Outcome(commit, now_us, known or {}, self.records.get(profile_id), self.ledgers.get(profile_id, EMPTY))
+
+    def _remembered(self, profile_id: str, now_us: int) -> _Ids:
+        ids = self._ids.setdefault(profile_id, _Ids())
+        ids.turn(now_us // self._retention_us)
+        return ids
