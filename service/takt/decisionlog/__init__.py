@@ -1,0 +1,1 @@
+"""What is kept of each decision and event: the encoding of the log."""
