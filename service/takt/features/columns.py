@@ -48,7 +48,7 @@ class Columns:
     def _make(self, name: str) -> tuple[Values, Bools | None]:
         """One column out of its block."""
         place = self.section.places[name]
-        stored = self.array[place.block.value][:, place.column]
+        stored = self.array[place.field][:, place.column]
         match place.block:
             case Block.NUM:
                 numbers = stored.astype(np.float64)

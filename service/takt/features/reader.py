@@ -16,10 +16,10 @@ from takt.domain.person import Address, RecordState
 from takt.errors import RecordError
 from takt.features.conversion import Conversion
 from takt.features.layout import Layout, layout_fingerprint, parse_layout
-from takt.features.section import MISSING_TIME, TIME_BOUND, Block
+from takt.features.section import TIME_BOUND, Block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from takt.features.spec import FeatureSpec
 
@@ -47,6 +47,7 @@ class RecordReader:
         """Registered layouts that are damaged, and why. Their records are corrupt."""
         default = spec.profile.default.copy()
         default["layout"] = spec.layout_fingerprint
+        self._fingerprint = np.uint64(spec.layout_fingerprint)
         self._default = default
         self._filler = default.tobytes()
         self._check = _Check(Layout(spec.person, spec.profile))
@@ -70,14 +71,15 @@ class RecordReader:
         The rows may be read-only. `layout` is the current fingerprint in every row.
         """
         size, filler = len(self._filler), self._filler
-        joined = b"".join([filler if r is None or len(r) != size else r for r in records])
-        rows = np.frombuffer(joined, self._default.dtype)
+        rows = np.frombuffer(
+            b"".join([filler if r is None or len(r) != size else r for r in records]), self._default.dtype
+        )
         status = np.zeros(len(records), np.uint8)
-        foreign = rows["layout"] != self.spec.layout_fingerprint
-        doubtful = self._check.corrupt(rows) | foreign
         odd = [i for i, r in enumerate(records) if r is None or len(r) != size]
-        if not odd and not doubtful.any():
+        foreign = rows["layout"] != self._fingerprint
+        if not odd and not foreign.any() and not self._check.any_corrupt(rows):
             return rows, status
+        doubtful = foreign | self._check.corrupt(rows)
         rows = rows.copy()
         rows[doubtful] = self._default
         status[doubtful] = RowStatus.CORRUPT
@@ -110,34 +112,44 @@ class RecordReader:
 
 
 class _Check:
-    """Finds rows that no writer of a layout could have written."""
+    """Finds rows that no writer of a layout could have written.
+
+    A row is seen as 16-bit words, each with a largest value. That holds for codes, which are words; for bitsets, whose
+    lowest k bits are free: 2**k - 1 is the largest value of the whole and, word by word, of each part; and for address
+    and state, which share a word with the state in the upper byte, 0 = open. All other words are free.
+    """
 
     def __init__(self, layout: Layout) -> None:
-        person, blocks = layout.person, layout.profile.blocks
-        self._locales = len(person.locales)
-        self._zones = len(person.time_zones)
-        self._no_consent = np.uint64(2**64 - 2 ** len(person.consents))
-        self._addresses = max(Address)
-        self._has_numbers = bool(blocks[Block.NUM])
-        self._has_times = bool(blocks[Block.TS])
-        self._most = np.array([len(f.values) for f in blocks[Block.CAT]], np.uint16)
-        self._no_flag = np.array([2**64 - 2 ** len(f.values) for f in blocks[Block.FLAGS]], np.uint64)
+        person, section = layout.person, layout.profile
+        largest = np.frombuffer(b"\xff" * section.dtype.itemsize, section.dtype).copy()
+        largest["consents"] = 2 ** len(person.consents) - 1
+        largest["locale"] = len(person.locales)
+        largest["zone"] = len(person.time_zones)
+        largest["address"] = max(Address)
+        largest["state"] = RecordState.OPEN
+        if section.blocks[Block.CAT]:
+            largest["cat"] = [len(f.values) for f in section.blocks[Block.CAT]]
+        if section.blocks[Block.FLAGS]:
+            largest["flags"] = [2 ** len(f.values) - 1 for f in section.blocks[Block.FLAGS]]
+        self._largest = largest.view("<u2")
+        self._has_numbers = bool(section.blocks[Block.NUM])
+        self._has_times = bool(section.blocks[Block.TS])
+
+    def any_corrupt(self, rows: Rows) -> bool:
+        """Whether `corrupt` holds for any row; cheaper than asking which."""
+        return any(found.any() for found in self._findings(rows))
 
     def corrupt(self, rows: Rows) -> Bools:
         """Bool `[n]`: codes or bits outside their vocabulary, infinite numbers, absurd moments, an unknown state."""
-        bad: Bools = rows["state"] != RecordState.OPEN
-        bad |= rows["address"] > self._addresses
-        bad |= rows["locale"] > self._locales
-        bad |= rows["zone"] > self._zones
-        bad |= (rows["consents"] & self._no_consent) != 0
-        if self._most.size:
-            bad |= (rows["cat"] > self._most).any(axis=1)
-        if self._no_flag.size:
-            bad |= (rows["flags"] & self._no_flag).any(axis=1)
-        if self._has_times:
-            times = rows["ts"]
-            absurd = (times > TIME_BOUND) | (times < -TIME_BOUND) & (times != MISSING_TIME)
-            bad |= absurd.any(axis=1)
-        if self._has_numbers:
-            bad |= np.isinf(rows["num"]).any(axis=1)
+        bad: Bools = np.zeros(len(rows), np.bool_)
+        for found in self._findings(rows):
+            bad |= found.any(axis=1)
         return bad
+
+    def _findings(self, rows: Rows) -> Iterator[Bools]:
+        """Per kind of thing that can be wrong, bool `[n, things]`."""
+        yield rows.view("<u2").reshape(len(rows), self._largest.size) > self._largest
+        if self._has_times:
+            yield np.abs(rows["ts"]) > TIME_BOUND  # the magnitude of MISSING_TIME is itself, negative
+        if self._has_numbers:
+            yield np.isinf(rows["num"])

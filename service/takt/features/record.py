@@ -31,6 +31,7 @@ __all__ = [
     "RowStatus",
     "pack_profiles",
     "pack_section",
+    "put_column",
     "unpack_profile",
     "unpack_rows",
     "validate",
@@ -48,6 +49,16 @@ def pack_section(section: Section, rows: Sequence[Mapping[str, Scalar]]) -> npt.
     array = np.repeat(section.default, len(rows))
     _fill(section, rows, array)
     return array
+
+
+def put_column(section: Section, array: npt.NDArray[np.void], name: str, stored: npt.ArrayLike) -> None:
+    """Write one column `[n]` of stored values (codes, bits, numbers) into rows `[n]`: for what the service fills.
+
+    Does nothing where the section declares no such feature. Values are not checked.
+    """
+    place = section.places.get(name)
+    if place is not None:
+        array[place.field][:, place.column] = stored
 
 
 def pack_profiles(spec: FeatureSpec, rows: Sequence[ProfileRow], written_us: int) -> list[bytes]:
@@ -150,18 +161,18 @@ class _PersonCodes:
         )
 
 
-_BLOCK_TYPE: Final[Mapping[Block, type[np.generic]]] = {
-    Block.TS: np.int64,
-    Block.FLAGS: np.uint64,
-    Block.NUM: np.float32,
-    Block.CAT: np.uint16,
+_STORED_AS: Final[Mapping[str, type[np.generic]]] = {
+    Block.TS.value: np.int64,
+    Block.FLAGS.value: np.uint64,
+    Block.NUM.value: np.float32,
+    Block.CAT.value: np.uint16,
 }
 
 
 def _fill(section: Section, rows: Sequence[Mapping[str, Scalar]], array: npt.NDArray[np.void]) -> None:
     """Write the values that are given into `array`. Raises `InvalidRequestError` with everything that does not fit."""
     places = section.places
-    at: dict[Block, tuple[list[int], list[int], list[float]]] = {block: ([], [], []) for block in Block}
+    at: dict[str, tuple[list[int], list[int], list[float]]] = {block: ([], [], []) for block in _STORED_AS}
     for i, row in enumerate(rows):
         for name, value in row.items():
             place = places.get(name)
@@ -173,10 +184,10 @@ def _fill(section: Section, rows: Sequence[Mapping[str, Scalar]], array: npt.NDA
                     for violation in validate(section, values, f"[{j}].", source=Source.SERVICE)
                 ]
                 raise InvalidRequestError(tuple(found))
-            of_rows, columns, values = at[place.block]
+            of_rows, columns, values = at[place.field]
             of_rows.append(i)
             columns.append(place.column)
             values.append(stored)
     for block, (of_rows, columns, values) in at.items():
         if of_rows:
-            array[block.value][of_rows, columns] = np.array(values, _BLOCK_TYPE[block])
+            array[block][of_rows, columns] = np.array(values, _STORED_AS[block])

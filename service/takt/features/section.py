@@ -32,7 +32,8 @@ MISSING_TIME: Final = -(2**63)
 """A timestamp that is missing."""
 INT_BOUND: Final = 2**24
 """Whole numbers up to this magnitude are exact in a float32."""
-FLOAT_BOUND: Final = float(np.finfo(np.float32).max)
+FLOAT_BOUND: Final = float(str(np.finfo(np.float32).max))
+"""The largest float32 as a decimal; a little more than its value, and packed as it."""
 TIME_BOUND: Final = 2**62
 """Microseconds; some 146,000 years either side, so that differences of two never overflow."""
 MOST_FLAGS: Final = 64
@@ -136,6 +137,8 @@ class Place:
 
     feature: Feature
     block: Block
+    field: str
+    """The block's name in a dtype; plain text, since hashing an enum is slow."""
     column: int
     """Position within the block."""
     accepts: tuple[type, ...]
@@ -226,6 +229,7 @@ def _place(feature: Feature, block: Block, column: int) -> Place:
     return Place(
         feature=feature,
         block=block,
+        field=block.value,
         column=column,
         accepts=_ACCEPTED[feature.type],
         low=low if feature.low is None else max(low, feature.low),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from takt.domain.person import Address
 from takt.errors import Violation
-from takt.features.section import Feature, FeatureType, Place, Section, Source
+from takt.features.section import FLOAT_BOUND, TIME_BOUND, Feature, FeatureType, Place, Section, Source
 from takt.spelling import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ _WANTED: Final[Mapping[FeatureType, str]] = {
 }
 
 
+_STORABLE: Final[Mapping[FeatureType, float]] = {
+    FeatureType.FLOAT: FLOAT_BOUND,
+    FeatureType.TIMESTAMP: TIME_BOUND,
+}
+
+
 def _refusal(place: Place, value: Scalar) -> str:
     """Why `value` is not accepted and what would be. Never repeats more of it than a name: values may be personal."""
     feature = place.feature
@@ -97,20 +104,18 @@ def _refusal(place: Place, value: Scalar) -> str:
     if isinstance(value, tuple):
         unknown = next((name for name in value if name not in place.codes), "")
         return f"{shown(unknown)} is not one of its values; {did_you_mean(str(unknown), feature.values)}"
-    if feature.low is None and feature.high is None:
-        return "is too large to be stored" if feature.type is not FeatureType.INT else "must be from -2**24 to 2**24"
-    if feature.low is None or feature.high is None:
-        return (
-            f"must be {_bound(feature, feature.high)} or less"
-            if feature.low is None
-            else (f"must be {_bound(feature, feature.low)} or more")
-        )
-    return f"must be from {_bound(feature, feature.low)} to {_bound(feature, feature.high)}"
+    if abs(value) > _STORABLE.get(feature.type, math.inf):
+        return "is too large to be stored"
+    if feature.low is not None and feature.high is None and feature.type is not FeatureType.INT:
+        return f"must be {_bound(feature, feature.low)} or more"
+    if feature.low is None and feature.high is not None and feature.type is not FeatureType.INT:
+        return f"must be {_bound(feature, feature.high)} or less"
+    return f"must be from {_bound(feature, place.low)} to {_bound(feature, place.high)}"
 
 
-def _bound(feature: Feature, number: float | None) -> str:
+def _bound(feature: Feature, number: float) -> str:
     """A bound for a message."""
-    if feature.type is FeatureType.TIMESTAMP and number is not None:
+    if feature.type is FeatureType.TIMESTAMP:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=number)).isoformat()
     return str(number)
 
