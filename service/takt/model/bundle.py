@@ -105,6 +105,7 @@ def write_bundle(
     )
     text = manifest_json(complete)
     parse_manifest(text)  # never write what could not be read
+    parse_golden(contents[GOLDEN_FILE])
     path = directory / MANIFEST_FILE
     if path.exists() and not overwrite:
         if path.read_text(encoding="utf-8") == text and _holds(directory, contents):

@@ -110,15 +110,16 @@ def _vocabularies(model: Mapping[str, tuple[str, ...]], declared: Mapping[str, t
         old, new = model[key], declared[key]
         if old == new:
             continue
-        if set(old) == set(new):
+        known, wanted = set(old), set(new)
+        if known == wanted:
             found.append(
                 f"{key} has its values in another order: {_list(old)} for the model, {_list(new)} in features.yaml"
             )
             continue
         parts = []
-        if unknown := [value for value in new if value not in old]:
+        if unknown := [value for value in new if value not in known]:
             parts.append(f"{_list(unknown)} unknown to the model")
-        if gone := [value for value in old if value not in new]:
+        if gone := [value for value in old if value not in wanted]:
             parts.append(f"{_list(gone)} not in features.yaml")
         found.append(f"{key} has other values: {'; '.join(parts)}")
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from takt.errors import ModelError
@@ -74,7 +74,7 @@ class Manifest:
     data_as_of: str
     """RFC 3339 in UTC: the moment that the data was known until."""
     license: str
-    files: Mapping[str, FileFacts]
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
 
     @property
     def bundle(self) -> str:

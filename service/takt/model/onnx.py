@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,8 @@ class _Reading:
 
     name: str
     axes: Axes
-    low: float
-    high: float
+    highest: int | None
+    """Bit pattern of the largest value that the output may have, None where it may be negative."""
     timings: npt.NDArray[np.intp] | None
     """Index on the model's axis per timing of the catalog; None to leave the axis as it is."""
     tonalities: npt.NDArray[np.intp] | None
@@ -54,8 +55,7 @@ class OnnxScorer:
             _Reading(
                 name=name,
                 axes=axis,
-                low=RANGES[name][0],
-                high=RANGES[name][1],
+                highest=_highest(*RANGES[name]),
                 timings=order(demands.timings, metadata.timings) if axis.timings else None,
                 tonalities=order(demands.tonalities, metadata.tonalities) if axis.tonalities else None,
             )
@@ -106,10 +106,8 @@ class OnnxScorer:
                 raise ModelError(
                     f"{self.version}: output {reading.name!r} has shape {list(array.shape)}, expected {list(expected)}"
                 )
-            # Comparisons with NaN are false, so two passes find NaN, infinity and values out of range alike.
-            low, high = array.min(), array.max()
-            if not (low >= reading.low and high <= reading.high and np.isfinite(low) and np.isfinite(high)):
-                raise ModelError(f"{self.version}: output {reading.name!r} {out_of_range(reading.name, array)}")
+            if not _surely_in_range(array, reading) and (fault := out_of_range(reading.name, array)):
+                raise ModelError(f"{self.version}: output {reading.name!r} {fault}")
             out[reading.name] = _on_catalog_axes(array[:rows, :, :, :count], reading)
         return Scores(**out)
 
@@ -151,6 +149,25 @@ def _warm_up(scorer: OnnxScorer, demands: Demands) -> None:
     for rows in (1, WARM_ROWS):
         inputs = probe(metadata.features, rows=rows, offers=offers, codes=len(metadata.offers), absurd=False)
         scorer.score(inputs["profile"], inputs["context"], inputs["offers"], inputs["offer_code"])
+
+
+def _highest(low: float, high: float) -> int | None:
+    """Bit pattern of the largest finite float32 in a range; None for a range with negative values."""
+    if low < 0.0:
+        return None
+    return int(np.float32(min(high, float(np.finfo(np.float32).max))).view(np.uint32))
+
+
+def _surely_in_range(array: Array, reading: _Reading) -> bool:
+    """Whether a quick look finds every value finite and in range; False asks for a closer one.
+
+    Read as unsigned integers, floats that are not negative keep their order, and infinity, NaN and everything with a
+    sign come after them: one pass over the bits finds all that is wrong (and -0.0, which is not).
+    """
+    if reading.highest is None:
+        low, high = float(array.min()), float(array.max())
+        return isfinite(low) and isfinite(high)
+    return int(array.view(np.uint32).max()) <= reading.highest
 
 
 def _on_catalog_axes(array: Array, reading: _Reading) -> Array:
