@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from takt.v1 import decision_pb2 as takt_dot_v1_dot_decision__pb2
+from takt.v1 import feedback_pb2 as takt_dot_v1_dot_feedback__pb2
 from takt.v1 import types_pb2 as takt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11takt/v1/log.proto\x12\x07takt.v1\x1a\x16takt/v1/decision.proto\x1a\x13takt/v1/types.proto\"\xd6\x04\n\x0e\x44\x65\x63isionRecord\x12\x16\n\x0erecord_version\x18\x01 \x01(\r\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_digest\x18\x04 \x01(\x0c\x12\x12\n\nprofile_id\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\r\x12\x15\n\rdecided_at_us\x18\x07 \x01(\x03\x12\x16\n\x0esnapshot_at_us\x18\x08 \x01(\x03\x12#\n\x08versions\x18\t \x01(\x0b\x32\x11.takt.v1.Versions\x12\r\n\x05stage\x18\n \x01(\t\x12\'\n\x07request\x18\x0b \x01(\x0b\x32\x16.takt.v1.DecideRequest\x12\x16\n\x0eprofile_record\x18\x0c \x01(\x0c\x12\x0e\n\x06ledger\x18\r \x01(\x0c\x12\x16\n\x0e\x63ontext_record\x18\x0e \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x0f \x01(\r\x12*\n\x0c\x63ommit_check\x18\x10 \x01(\x0b\x32\x14.takt.v1.CommitCheck\x12)\n\x0b\x65xploration\x18\x11 \x01(\x0b\x32\x14.takt.v1.Exploration\x12%\n\x05\x63hain\x18\x12 \x01(\x0b\x32\x16.takt.v1.ChainPosition\x12,\n\nplacements\x18\x13 \x03(\x0b\x32\x18.takt.v1.PlacementRecord\x12*\n\x0c\x64\x65gradations\x18\x14 \x03(\x0b\x32\x14.takt.v1.Degradation\x12\x0e\n\x06\x61nswer\x18\x15 \x01(\x0c\".\n\x0b\x43ommitCheck\x12\x10\n\x08\x63ompared\x18\x01 \x01(\x08\x12\r\n\x05slack\x18\x02 \x01(\r\"x\n\x0b\x45xploration\x12)\n\x06offers\x18\x01 \x01(\x0b\x32\x19.takt.v1.ExplorationStage\x12\'\n\x04\x61rms\x18\x02 \x01(\x0b\x32\x19.takt.v1.ExplorationStage\x12\x15\n\rsilence_floor\x18\x03 \x01(\x01\"\xac\x01\n\x10\x45xplorationStage\x12&\n\x04rule\x18\x01 \x01(\x0e\x32\x18.takt.v1.ExplorationRule\x12=\n\nparameters\x18\x02 \x03(\x0b\x32).takt.v1.ExplorationStage.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\".\n\rChainPosition\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06length\x18\x02 \x01(\r\"\xb1\x01\n\x0fPlacementRecord\x12\x11\n\tplacement\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.takt.v1.PlacementStatus\x12\x12\n\nmax_offers\x18\x03 \x01(\r\x12\x13\n\x0blive_offers\x18\x04 \x01(\x0c\x12\x14\n\x0creason_codes\x18\x05 \x01(\x0c\x12\"\n\x05slots\x18\x06 \x03(\x0b\x32\x13.takt.v1.SlotRecord\"\xf8\x01\n\nSlotRecord\x12\r\n\x05offer\x18\x01 \x01(\t\x12\x0e\n\x06timing\x18\x02 \x01(\t\x12\x10\n\x08tonality\x18\x03 \x01(\t\x12/\n\x0f\x66orm_of_address\x18\x04 \x01(\x0e\x32\x16.takt.v1.FormOfAddress\x12\x11\n\ttreatment\x18\x05 \x01(\t\x12\x18\n\x10offer_propensity\x18\x06 \x01(\x01\x12\x16\n\x0e\x61rm_propensity\x18\x07 \x01(\x01\x12\x12\n\noffer_draw\x18\x08 \x01(\x01\x12\x10\n\x08\x61rm_draw\x18\t \x01(\x01\x12\x1d\n\x05score\x18\n \x01(\x0b\x32\x0e.takt.v1.Scoreb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11takt/v1/log.proto\x12\x07takt.v1\x1a\x16takt/v1/decision.proto\x1a\x16takt/v1/feedback.proto\x1a\x13takt/v1/types.proto\"\xd6\x04\n\x0e\x44\x65\x63isionRecord\x12\x16\n\x0erecord_version\x18\x01 \x01(\r\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_digest\x18\x04 \x01(\x0c\x12\x12\n\nprofile_id\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\r\x12\x15\n\rdecided_at_us\x18\x07 \x01(\x03\x12\x16\n\x0esnapshot_at_us\x18\x08 \x01(\x03\x12#\n\x08versions\x18\t \x01(\x0b\x32\x11.takt.v1.Versions\x12\r\n\x05stage\x18\n \x01(\t\x12\'\n\x07request\x18\x0b \x01(\x0b\x32\x16.takt.v1.DecideRequest\x12\x16\n\x0eprofile_record\x18\x0c \x01(\x0c\x12\x0e\n\x06ledger\x18\r \x01(\x0c\x12\x16\n\x0e\x63ontext_record\x18\x0e \x01(\x0c\x12\x10\n\x08\x61ttempts\x18\x0f \x01(\r\x12*\n\x0c\x63ommit_check\x18\x10 \x01(\x0b\x32\x14.takt.v1.CommitCheck\x12)\n\x0b\x65xploration\x18\x11 \x01(\x0b\x32\x14.takt.v1.Exploration\x12%\n\x05\x63hain\x18\x12 \x01(\x0b\x32\x16.takt.v1.ChainPosition\x12,\n\nplacements\x18\x13 \x03(\x0b\x32\x18.takt.v1.PlacementRecord\x12*\n\x0c\x64\x65gradations\x18\x14 \x03(\x0b\x32\x14.takt.v1.Degradation\x12\x0e\n\x06\x61nswer\x18\x15 \x01(\x0c\".\n\x0b\x43ommitCheck\x12\x10\n\x08\x63ompared\x18\x01 \x01(\x08\x12\r\n\x05slack\x18\x02 \x01(\r\"x\n\x0b\x45xploration\x12)\n\x06offers\x18\x01 \x01(\x0b\x32\x19.takt.v1.ExplorationStage\x12\'\n\x04\x61rms\x18\x02 \x01(\x0b\x32\x19.takt.v1.ExplorationStage\x12\x15\n\rsilence_floor\x18\x03 \x01(\x01\"\xac\x01\n\x10\x45xplorationStage\x12&\n\x04rule\x18\x01 \x01(\x0e\x32\x18.takt.v1.ExplorationRule\x12=\n\nparameters\x18\x02 \x03(\x0b\x32).takt.v1.ExplorationStage.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\".\n\rChainPosition\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06length\x18\x02 \x01(\r\"\xb1\x01\n\x0fPlacementRecord\x12\x11\n\tplacement\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.takt.v1.PlacementStatus\x12\x12\n\nmax_offers\x18\x03 \x01(\r\x12\x13\n\x0blive_offers\x18\x04 \x01(\x0c\x12\x14\n\x0creason_codes\x18\x05 \x01(\x0c\x12\"\n\x05slots\x18\x06 \x03(\x0b\x32\x13.takt.v1.SlotRecord\"\xf8\x01\n\nSlotRecord\x12\r\n\x05offer\x18\x01 \x01(\t\x12\x0e\n\x06timing\x18\x02 \x01(\t\x12\x10\n\x08tonality\x18\x03 \x01(\t\x12/\n\x0f\x66orm_of_address\x18\x04 \x01(\x0e\x32\x16.takt.v1.FormOfAddress\x12\x11\n\ttreatment\x18\x05 \x01(\t\x12\x18\n\x10offer_propensity\x18\x06 \x01(\x01\x12\x16\n\x0e\x61rm_propensity\x18\x07 \x01(\x01\x12\x12\n\noffer_draw\x18\x08 \x01(\x01\x12\x10\n\x08\x61rm_draw\x18\t \x01(\x01\x12\x1d\n\x05score\x18\n \x01(\x0b\x32\x0e.takt.v1.Score\"s\n\x0e\x46\x65\x65\x64\x62\x61\x63kRecord\x12\x16\n\x0erecord_version\x18\x01 \x01(\r\x12\x1d\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x0e.takt.v1.Event\x12\x12\n\nprofile_id\x18\x03 \x01(\t\x12\x16\n\x0ereceived_at_us\x18\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._loaded_options = None
   _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._serialized_options = b'8\001'
-  _globals['_DECISIONRECORD']._serialized_start=76
-  _globals['_DECISIONRECORD']._serialized_end=674
-  _globals['_COMMITCHECK']._serialized_start=676
-  _globals['_COMMITCHECK']._serialized_end=722
-  _globals['_EXPLORATION']._serialized_start=724
-  _globals['_EXPLORATION']._serialized_end=844
-  _globals['_EXPLORATIONSTAGE']._serialized_start=847
-  _globals['_EXPLORATIONSTAGE']._serialized_end=1019
-  _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._serialized_start=970
-  _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._serialized_end=1019
-  _globals['_CHAINPOSITION']._serialized_start=1021
-  _globals['_CHAINPOSITION']._serialized_end=1067
-  _globals['_PLACEMENTRECORD']._serialized_start=1070
-  _globals['_PLACEMENTRECORD']._serialized_end=1247
-  _globals['_SLOTRECORD']._serialized_start=1250
-  _globals['_SLOTRECORD']._serialized_end=1498
+  _globals['_DECISIONRECORD']._serialized_start=100
+  _globals['_DECISIONRECORD']._serialized_end=698
+  _globals['_COMMITCHECK']._serialized_start=700
+  _globals['_COMMITCHECK']._serialized_end=746
+  _globals['_EXPLORATION']._serialized_start=748
+  _globals['_EXPLORATION']._serialized_end=868
+  _globals['_EXPLORATIONSTAGE']._serialized_start=871
+  _globals['_EXPLORATIONSTAGE']._serialized_end=1043
+  _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._serialized_start=994
+  _globals['_EXPLORATIONSTAGE_PARAMETERSENTRY']._serialized_end=1043
+  _globals['_CHAINPOSITION']._serialized_start=1045
+  _globals['_CHAINPOSITION']._serialized_end=1091
+  _globals['_PLACEMENTRECORD']._serialized_start=1094
+  _globals['_PLACEMENTRECORD']._serialized_end=1271
+  _globals['_SLOTRECORD']._serialized_start=1274
+  _globals['_SLOTRECORD']._serialized_end=1522
+  _globals['_FEEDBACKRECORD']._serialized_start=1524
+  _globals['_FEEDBACKRECORD']._serialized_end=1639
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from takt.v1 import decision_pb2 as _decision_pb2
+from takt.v1 import feedback_pb2 as _feedback_pb2
 from takt.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -134,3 +135,15 @@ class SlotRecord(_message.Message):
     arm_draw: float
     score: _decision_pb2.Score
     def __init__(self, offer: _Optional[str] = ..., timing: _Optional[str] = ..., tonality: _Optional[str] = ..., form_of_address: _Optional[_Union[_types_pb2.FormOfAddress, str]] = ..., treatment: _Optional[str] = ..., offer_propensity: _Optional[float] = ..., arm_propensity: _Optional[float] = ..., offer_draw: _Optional[float] = ..., arm_draw: _Optional[float] = ..., score: _Optional[_Union[_decision_pb2.Score, _Mapping]] = ...) -> None: ...
+
+class FeedbackRecord(_message.Message):
+    __slots__ = ("record_version", "event", "profile_id", "received_at_us")
+    RECORD_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    record_version: int
+    event: _feedback_pb2.Event
+    profile_id: str
+    received_at_us: int
+    def __init__(self, record_version: _Optional[int] = ..., event: _Optional[_Union[_feedback_pb2.Event, _Mapping]] = ..., profile_id: _Optional[str] = ..., received_at_us: _Optional[int] = ...) -> None: ...
