@@ -169,6 +169,7 @@ def test_damaged_older_records_degrade_their_own_row_only() -> None:
     rows, status = read(reader, [array.tobytes(), good, good[:-8], good + bytes(8)])
 
     assert [CORRUPT, OK, CORRUPT, CORRUPT] == status
+    assert [CORRUPT] == read(reader, [good[:-8]])[1]
     assert ["budget"] == [row.features["segment"] for row in rows if "segment" in row.features]
 
 
