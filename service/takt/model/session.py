@@ -51,12 +51,13 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base below Exception
+            # There is nothing to fall back to, and trying it again would print to the standard output.
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+            self.inputs = tuple(_end(node) for node in self._session.get_inputs())
+            self.outputs = tuple(_end(node) for node in self._session.get_outputs())
+            self.props: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        except Exception as error:  # its exceptions share no base below Exception; names may not even be UTF-8
             raise ModelError(f"ONNX Runtime {RUNTIME} cannot load the graph: {_reason(error)}") from error
-        self.inputs = tuple(_end(node) for node in self._session.get_inputs())
-        self.outputs = tuple(_end(node) for node in self._session.get_outputs())
-        self.props: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
         """Arrays of the named outputs. Raises `ModelError` with ONNX Runtime's reason."""

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from takt.features.section import Feature, FeatureType
 from takt.features.spec import FeatureSpec, make_spec
+from takt.model.bundle import write_bundle
 from takt.model.check import check_bundle, inspect_bundle
 from takt.model.features import feature_contract
 from takt.model.golden import Golden
@@ -27,6 +28,7 @@ from tests.integration.model.graphs import (
     demands_of,
     golden_of,
     graph,
+    manifest_of,
     metadata_of,
     node,
     sigmoid,
@@ -571,6 +573,24 @@ def test_damaged_file_is_refused_by_name(
     assert 1 == len(report.refusals)
     assert report.refusals[0].startswith(f"{file}: {expected}")
     assert "graph" not in {point.name for point in report.points}
+
+
+def test_damage_behind_a_right_hash_gives_a_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever the bytes of a graph, the answer is a report; nothing is raised, and nothing printed."""
+    recipe = Recipe()
+    model = graph(recipe)
+    golden = golden_of(recipe, model)
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(60):
+        content = np.frombuffer(model, dtype=np.uint8).copy()
+        content[rng.integers(0, len(content), 8)] = rng.integers(0, 256, 8)
+        path = tmp_path / "bundle"
+        write_bundle(path, manifest=manifest_of(recipe), model=content.tobytes(), golden=golden, overwrite=True)
+        refused += not check(path).ok
+
+    assert refused > 30
+    assert ("", "") == capfd.readouterr()
 
 
 def test_weights_in_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
