@@ -37,7 +37,7 @@ class RequestIdReusedError(InvalidRequestError):
             (
                 Violation(
                     "request_id",
-                    f"{request_id!r} was used for a different request; repeat that request unchanged or choose a new id",
+                    f"{request_id!r} was used for another request; repeat that one unchanged or choose a new id",
                 ),
             )
         )

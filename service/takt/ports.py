@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from takt.catalog.snapshot import Exploration
     from takt.domain.decision import Decision
+    from takt.domain.feedback import FeedbackEvent
     from takt.domain.request import DecideRequest, Identity
+
+
+SNAPSHOT_LIMIT_US: Final = 60_000_000
+"""No store commits on a snapshot older than this, whatever `max_age_us` says. So a mark that only warns those who have
+read before it (the gate of a ledger without entries, a sealed anonymous ledger) need not be kept for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ class Commit(StrEnum):
     """The partition's marker is missing or another's; nothing was written. Fail closed."""
     LEDGER_FULL = "LEDGER_FULL"
     """Nothing was written."""
+    CORRUPT = "CORRUPT"
+    """What the store holds for this person is not a ledger; nothing was written. Fail closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +229,14 @@ class Scores:
     uncertainty: npt.NDArray[np.float32] | None = None
 
 
+class EventCodec(Protocol):
+    """The encoding of feedback in the log."""
+
+    def encode_event(self, event: FeedbackEvent, profile_id: str, received_at_us: int) -> bytes:
+        """One record. The profile id is empty where the event names nobody: its decision id then says who it was."""
+        ...
+
+
 class Scorer(Protocol):
     """A model in force."""
 
@@ -278,10 +295,63 @@ class Trace:
     snapshot_us: int
     profile: bytes | None
     ledger: bytes
+    context: bytes
+    """The row of context features that the decision was computed on, packed."""
     chained: int
     """Position among this batch's decisions for the same person."""
+    chain: int
+    """How many those are."""
     compare: bool
     slack: int
     slots: tuple[SlotTrace, ...]
     reasons: tuple[bytes, ...]
     """Per placement, one byte (`Reason`) per catalog offer."""
+    live: tuple[bytes, ...]
+    """Per placement, the offers that were live candidates for its first slot: bit i of byte i // 8, lowest first."""
+    max_offers: tuple[int, ...]
+    """Per placement."""
+    exploration: Exploration
+    """The rule and its parameters, as declared."""
+
+
+class Meter(Protocol):
+    """What the engine tells of its own work. Implementations must be quick and never raise."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """A stage of a batch took this long."""
+        ...
+
+    def batch(self, size: int) -> None:
+        """A batch of this many requests was taken up."""
+        ...
+
+    def decided(self, decision: Decision) -> None:
+        """A request was answered."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """A request was wrong; `reason` is the error's class."""
+        ...
+
+    def races(self, outcomes: Sequence[Outcome]) -> None:
+        """What became of the groups of one commit."""
+        ...
+
+
+class NullMeter:
+    """Tells nobody."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Forget it."""
+
+    def batch(self, size: int) -> None:
+        """Forget it."""
+
+    def decided(self, decision: Decision) -> None:
+        """Forget it."""
+
+    def refused(self, reason: str) -> None:
+        """Forget it."""
+
+    def races(self, outcomes: Sequence[Outcome]) -> None:
+        """Forget it."""

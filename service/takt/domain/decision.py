@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from takt.domain.reasons import Cause, Reason, Status
 
+DECISION_BYTES: Final = 24
+
+
+def person_address(profile_id: str) -> bytes:
+    """16 bytes that say where a person's data lie: CRC-32 of the profile id (its partition) and 12 bytes of BLAKE2b.
+
+    It leads to the person's keys in the store, and not back to the profile id.
+    """
+    name = profile_id.encode()
+    return (
+        zlib.crc32(name).to_bytes(4, "little") + hashlib.blake2b(name, digest_size=12, person=b"takt-person").digest()
+    )
+
 
 def decision_id(profile_id: str, request_id: str) -> str:
-    """Hex of 16 bytes derived from person and request, so that a repeat has the same id wherever it is decided."""
-    return hashlib.blake2b(f"{profile_id}\x00{request_id}".encode(), digest_size=16).hexdigest()
+    """Hex of 24 bytes: 8 derived from person and request, then the person's address.
+
+    A repeat has the same id wherever it is decided, and feedback that carries nothing else finds its ledger.
+    """
+    own = hashlib.blake2b(f"{profile_id}\x00{request_id}".encode(), digest_size=8, person=b"takt-decision").digest()
+    return (own + person_address(profile_id)).hex()
 
 
 def ledger_code(decision: str) -> int:
-    """The 8 bytes of a decision id that stand in the ledger."""
-    return int.from_bytes(bytes.fromhex(decision[:16]), "little")
+    """The first 8 bytes of a decision id, which stand in the ledger. Raises `ValueError` if it is not an id."""
+    return int.from_bytes(bytes.fromhex(decision)[:8], "little")
+
+
+def address_of(decision: str) -> bytes:
+    """The address in a decision id. Raises `ValueError` if it is not an id."""
+    parts = bytes.fromhex(decision)
+    if len(parts) != DECISION_BYTES:
+        raise ValueError(f"a decision id has {2 * DECISION_BYTES} hexadecimal digits")
+    return parts[8:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,6 @@ ENTRY: Final = np.dtype(
     ]
 )
 
-assert HEADER.itemsize == ENTRY.itemsize == WIDTH
-
 
 class LedgerState(IntEnum):
     """Whether a ledger takes part in decisions."""

@@ -36,6 +36,7 @@ class Reason(IntEnum):
     DUPLICATE = 220
     BELOW_SILENCE = 230
     OUTRANKED = 240
+    NOT_DRAWN = 250
 
 
 class Cause(StrEnum):

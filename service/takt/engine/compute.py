@@ -1,0 +1,219 @@
+"""Decide a batch on what was read: no store, no clock, no waiting. The same input gives the same output."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from takt.domain.reasons import Cause, Reason
+from takt.eligibility.filters import context_weights, filter_offers, stages, values
+from takt.engine.batch import Layout, asked, lay_out, zones
+from takt.engine.ledgers import Ledgers, join
+from takt.engine.selection import Picked, Tables, Valued, blank, scratch_for, select
+from takt.errors import ModelError
+from takt.features.columns import Columns
+from takt.features.matrix import model_matrix
+from takt.features.record import pack_section
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from takt.engine.batch import Item, Zones
+    from takt.engine.force import Force
+    from takt.features.reader import RecordReader
+    from takt.ports import Meter, Scorer, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """What eligibility, consent and value rules say of each row Q and offer O."""
+
+    excluded: npt.NDArray[np.uint8]
+    """uint8 [Q, O]: `Reason` codes."""
+    rule: npt.NDArray[np.int16]
+    """int16 [Q, O]: the rule that did not hold, or -1."""
+    value: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A batch, decided but not committed."""
+
+    force: Force
+    layout: Layout
+    tables: Tables
+    zone_of_item: npt.NDArray[np.int64]
+    profiles: npt.NDArray[np.void]
+    """Structured [items]."""
+    record_status: npt.NDArray[np.uint8]
+    """uint8 [items]: 0 read, 1 unknown, 2 corrupt."""
+    contexts: npt.NDArray[np.void]
+    """Structured [Q]."""
+    stage: npt.NDArray[np.int64]
+    """int64 [items]."""
+    filtered: Filtered
+    valued: Valued
+    ledgers: Ledgers
+    ledger_end_before: npt.NDArray[np.int64]
+    picked: Picked
+    model: str
+    """Version of the model that scored."""
+    degradations: tuple[tuple[Cause, str], ...] = field(default=())
+    """What holds for the whole batch."""
+
+
+def fill_context(
+    force: Force, layout: Layout, contexts: npt.NDArray[np.void], stage: npt.NDArray[np.int64], where: Zones
+) -> None:
+    """Write what the service knows itself into context rows [Q]: channel, stage, local hour and weekday, if declared."""
+    section = force.catalog.spec.context
+    row = layout.row_item
+    names = {
+        "channel": ([c.id for c in force.catalog.channels], layout.row_channel),
+        "stage": ([s.id for s in force.catalog.stages], stage[row]),
+    }
+    for name, (ids, index) in names.items():
+        if name in section:
+            place = section.places[name]
+            codes = np.array([place.codes.get(i, 0) for i in ids], np.uint16)
+            contexts["cat"][:, place.column] = codes[index]
+    for name, numbers in (("hour", where.hour), ("weekday", where.weekday)):
+        if name in section:
+            contexts["num"][:, section.places[name].column] = numbers[row]
+
+
+def filter_rows(
+    force: Force, layout: Layout, profiles: npt.NDArray[np.void], contexts: npt.NDArray[np.void]
+) -> Filtered:
+    """Validity, rules and consent, and what each offer is worth, for rows [Q]."""
+    catalog = force.catalog
+    now = layout.now_us[layout.row_item]
+    profile_columns = Columns(catalog.spec.profile, profiles)
+    context_columns = Columns(catalog.spec.context, contexts)
+    eligibility = filter_offers(catalog, profile_columns, context_columns, now)
+    excluded = eligibility.reason
+    needed = force.consent_bit[layout.row_channel]
+    unconsented = (profiles["consents"] & needed) != needed
+    excluded[unconsented[:, None] & (excluded == Reason.NONE)] = Reason.NO_CONSENT
+    value = values(catalog, profile_columns, context_columns, now)
+    excluded[np.isnan(value) & (excluded == Reason.NONE)] = Reason.RULE_ERROR
+    weight = context_weights(catalog, profile_columns, context_columns, now)
+    return Filtered(excluded, eligibility.rule, value, weight)
+
+
+def score_rows(
+    force: Force,
+    layout: Layout,
+    profiles: npt.NDArray[np.void],
+    contexts: npt.NDArray[np.void],
+    filtered: Filtered,
+    prior: Scorer,
+) -> tuple[Valued, str, tuple[tuple[Cause, str], ...]]:
+    """One run of the model over the rows and the offers that some row may get; the prior where the model fails."""
+    open_somewhere = (filtered.excluded == Reason.NONE) & force.shelf.placement_offers.any(axis=0)[None, :]
+    wanted = np.flatnonzero(open_somewhere.any(axis=0))
+    column = np.full(len(force.catalog.offers), -1, np.int64)
+    column[wanted] = np.arange(len(wanted))
+    nothing = np.zeros((1, 1, 1, 1), np.float32)
+    model, degradations = force.scorer.version, force.degradations
+    scores: Scores | None = None
+    if len(wanted):
+        now = layout.now_us[layout.row_item][:, None]
+        inputs = (
+            model_matrix(force.catalog.spec.profile, profiles, now),
+            model_matrix(force.catalog.spec.context, contexts, now),
+            force.offer_matrix[wanted],
+            force.offer_code[wanted],
+        )
+        try:
+            scores = force.scorer.score(*inputs)
+        except ModelError as error:
+            scores, model = prior.score(*inputs), prior.version
+            degradations = (*degradations, (Cause.MODEL, str(error)))
+    valued = Valued(
+        excluded=filtered.excluded,
+        value=filtered.value,
+        weight=filtered.weight,
+        column=column,
+        acceptance=nothing if scores is None else scores.acceptance,
+        baseline=nothing if scores is None or scores.baseline is None else scores.baseline,
+        model_value=np.full_like(nothing, np.nan) if scores is None or scores.value is None else scores.value,
+        reaction=nothing if scores is None or scores.reaction is None else scores.reaction,
+    )
+    return valued, model, degradations
+
+
+def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[Item], meter: Meter) -> Computed:
+    """Decide `items`, at least one, on their records and ledgers as read. Ledgers must be whole."""
+    started = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal started
+        ended = time.perf_counter()
+        meter.stage(stage, ended - started)
+        started = ended
+
+    layout = lay_out(force, items)
+    catalog = force.catalog
+    profiles, status = reader.read([item.record for item in layout.items])
+    where = zones(force, profiles["zone"], layout.now_us)
+    asked_contexts = pack_section(catalog.spec.context, [item.request.context for item in layout.items])
+    stage = stages(
+        catalog, Columns(catalog.spec.profile, profiles), Columns(catalog.spec.context, asked_contexts), layout.now_us
+    )
+    contexts = asked_contexts[layout.row_item]
+    fill_context(force, layout, contexts, stage, where)
+    row_profiles = profiles[layout.row_item]
+    lap("read")
+    filtered = filter_rows(force, layout, row_profiles, contexts)
+    lap("filter")
+    valued, model, degradations = score_rows(force, layout, row_profiles, contexts, filtered, prior)
+    lap("score")
+    heads = [layout.items[i] for i in layout.group_first[:-1]]
+    ledgers = join(force, [item.ledger for item in heads], layout.room())
+    before = ledgers.end.copy()
+    n_offers, n_groups = len(catalog.offers), len(heads)
+    picked = blank(len(layout.items), n_groups, len(layout.placement), int(layout.slots.max()), n_offers)
+    scratch = scratch_for(
+        len(catalog.timings),
+        len(catalog.tonalities),
+        n_offers,
+        len(catalog.groups),
+        int((ledgers.end - ledgers.first + layout.room()).max()),
+    )
+    select(
+        asked(force, layout, profiles, where),
+        where.tables,
+        force.shelf,
+        force.dials,
+        valued,
+        force.terms,
+        ledgers.contacts,
+        ledgers.first,
+        ledgers.end,
+        scratch,
+        picked,
+    )
+    lap("select")
+    return Computed(
+        force=force,
+        layout=layout,
+        tables=where.tables,
+        zone_of_item=where.of_item,
+        profiles=profiles,
+        record_status=status,
+        contexts=contexts,
+        stage=stage,
+        filtered=filtered,
+        valued=valued,
+        ledgers=ledgers,
+        ledger_end_before=before,
+        picked=picked,
+        model=model,
+        degradations=degradations,
+    )

@@ -1,0 +1,135 @@
+"""What is in force: one catalog and one model, with the arrays that kernels want made of them once.
+
+A redeployment makes a new `Force` off the request path and swaps one reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from takt.engine.selection import PLACEMENT, Dials, Shelf
+from takt.exploration.distributions import RULES
+from takt.features.matrix import model_matrix
+from takt.policy.judging import CAP, Terms
+from takt.policy.moments import MomentTables
+
+if TYPE_CHECKING:
+    from takt.catalog.snapshot import Catalog
+    from takt.domain.reasons import Cause
+    from takt.ports import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Sorted ledger codes of one kind and the catalog index of each, to translate whole ledgers at once."""
+
+    codes: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+
+    def find(self, wanted: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.int64]:
+        """Catalog index of each code, int64 of the same shape; -1 for a code that the catalog does not know."""
+        if not len(self.codes):
+            return np.full(wanted.shape, -1, np.int64)
+        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
+        return np.where(self.codes[place] == wanted, self.index[place], -1)
+
+
+def codes_of(codes: npt.NDArray[np.int64]) -> Codes:
+    """Sort codes given in catalog order."""
+    order = np.argsort(codes)
+    return Codes(codes[order], order.astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """A catalog and a model in force."""
+
+    catalog: Catalog
+    scorer: Scorer
+    shelf: Shelf
+    dials: Dials
+    terms: Terms
+    moments: MomentTables
+    offers: Codes
+    groups: Codes
+    channels: Codes
+    placements: Codes
+    channel_codes: npt.NDArray[np.int64]
+    """int64 [H]."""
+    placement_index: dict[str, int]
+    timing_index: dict[str, int]
+    consent_bit: npt.NDArray[np.uint64]
+    """uint64 [H]: the consent that the channel needs, 0 if none."""
+    offer_matrix: npt.NDArray[np.float32]
+    """float32 [O, G]: the offers as the model sees them."""
+    offer_code: npt.NDArray[np.int64]
+    """int64 [O]: the model's codes."""
+    degradations: tuple[tuple[Cause, str], ...] = ()
+    """What is missing from the start: a prior stands in for a model that was refused."""
+
+
+def terms_of(catalog: Catalog) -> Terms:
+    """The contact policy as arrays."""
+    caps = catalog.caps
+    widest = max(1, len(catalog.channels), len(catalog.placements), len(catalog.groups), len(catalog.offers))
+    keys = np.zeros((len(caps), widest), np.bool_)
+    for c, cap in enumerate(caps):
+        keys[c, : len(cap.keys)] = cap.keys
+    return Terms(
+        caps=np.array([(cap.scope, cap.limit, cap.window_us, cap.counts) for cap in caps], CAP),
+        keys=keys,
+        gap_us=np.array([channel.gap_us for channel in catalog.channels], np.int64),
+        offer_group=catalog.offer_group,
+        max_entries=catalog.max_entries,
+    )
+
+
+def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = ()) -> Force:
+    """Put a catalog and a model in force: everything that does not depend on a request is computed here, once."""
+    exploration, arbitration = catalog.exploration, catalog.arbitration
+    channel_codes = np.array([c.code for c in catalog.channels], np.int64)
+    bits = {name: np.uint64(1 << i) for i, name in enumerate(catalog.spec.person.consents)}
+    return Force(
+        catalog=catalog,
+        scorer=scorer,
+        shelf=Shelf(
+            placements=np.array([(p.channel, p.code, p.hold_us) for p in catalog.placements], PLACEMENT),
+            placement_offers=catalog.placement_offers,
+            placement_timings=catalog.placement_timings,
+            placement_tonalities=catalog.placement_tonalities,
+            treatment_of=catalog.treatment_of,
+            address_blocked=catalog.address_blocked,
+            lever=catalog.lever,
+            contact_cost=np.array([c.contact_cost for c in catalog.channels], np.float64),
+        ),
+        dials=Dials(
+            exponent=float(arbitration.exponent),
+            annoyance_cost=float(arbitration.annoyance_cost),
+            rule=int(RULES[exploration.rule]),
+            epsilon=float(exploration.epsilon),
+            temperature=float(exploration.temperature),
+            gamma=float(exploration.gamma),
+            silence_floor=float(exploration.silence_floor),
+            arm_rule=int(RULES[exploration.arm_rule]),
+            arm_epsilon=float(exploration.arm_epsilon),
+            arm_temperature=float(exploration.arm_temperature),
+            arm_gamma=float(exploration.gamma),
+        ),
+        terms=terms_of(catalog),
+        moments=MomentTables(catalog),
+        offers=codes_of(catalog.offer_codes),
+        groups=codes_of(catalog.group_codes),
+        channels=codes_of(channel_codes),
+        placements=codes_of(np.array([p.code for p in catalog.placements], np.int64)),
+        channel_codes=channel_codes,
+        placement_index={p.id: i for i, p in enumerate(catalog.placements)},
+        timing_index={t.id: i for i, t in enumerate(catalog.timings)},
+        consent_bit=np.array([bits[c.consent] if c.consent else np.uint64(0) for c in catalog.channels], np.uint64),
+        offer_matrix=model_matrix(catalog.spec.offer, catalog.offer_table, 0),
+        offer_code=scorer.offer_codes([offer.id for offer in catalog.offers]),
+        degradations=degradations,
+    )

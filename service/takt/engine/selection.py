@@ -1,0 +1,654 @@
+"""Select, slot by slot, for a whole batch: judge, score, draw, and take the contact into the ledger at hand.
+
+Kernels, because each pick changes what the next slot may get: caps, duplicates, and the next request of the same
+person. What they compose is in `takt.policy`, `takt.arbitration` and `takt.exploration`.
+
+A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all requests of one person.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from takt.arbitration.score import total
+from takt.domain.reasons import Reason
+from takt.exploration.distributions import draw, keep_floor, spread
+from takt.exploration.draws import uniform
+from takt.kernel import kernel
+from takt.policy.contacts import Contacts
+from takt.policy.judging import MOMENT, PLENTY, VERDICT, Own, Spot, Terms, Verdicts, judge_offers, judge_timings
+
+Table = npt.NDArray[np.void]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+
+SILENCE: Final = -1
+UNDRAWN: Final = -2
+
+# Kernels take plain numbers as constants.
+NOT_FOR_PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
+FORM_OF_ADDRESS: Final = int(Reason.FORM_OF_ADDRESS)
+NO_TREATMENT: Final = int(Reason.NO_TREATMENT)
+TIMING_NOT_ALLOWED: Final = int(Reason.TIMING_NOT_ALLOWED)
+DUPLICATE: Final = int(Reason.DUPLICATE)
+BELOW_SILENCE: Final = int(Reason.BELOW_SILENCE)
+OUTRANKED: Final = int(Reason.OUTRANKED)
+NOT_DRAWN: Final = int(Reason.NOT_DRAWN)
+
+PLACEMENT: Final = np.dtype([("channel", "<i8"), ("code", "<i8"), ("hold_us", "<i8")])
+
+REQUEST: Final = np.dtype(
+    [
+        ("seed", "<u8"),
+        ("decision", "<u8"),
+        ("now_us", "<i8"),
+        ("zone", "<i8"),  # index into the moments
+        ("address", "<i8"),  # takt.domain.person.Address that is wanted
+        ("locale", "<i8"),  # 0 = unknown, else 1 + index
+        ("distinct", "?"),  # no offer twice in the request
+    ]
+)
+
+SPOT: Final = np.dtype([("placement", "<i8"), ("row", "<i8"), ("slots", "<i8")])
+
+PICK: Final = np.dtype(
+    [
+        ("offer", "<i8"),  # offer, SILENCE or UNDRAWN
+        ("timing", "<i8"),
+        ("tonality", "<i8"),
+        ("offer_propensity", "<f8"),
+        ("arm_propensity", "<f8"),
+        ("offer_draw", "<f8"),
+        ("arm_draw", "<f8"),
+    ]
+)
+
+CELL: Final = np.dtype(
+    [
+        ("reason", "<i8"),  # why the offer is not in the answer, 0 if it is
+        ("cap", "<i8"),  # the cap that refused, or -1
+        ("total", "<f8"),  # best arm's total of a live candidate, NaN for the others
+        ("timing", "<i8"),  # the best arm
+        ("tonality", "<i8"),
+    ]
+)
+
+RESULT: Final = np.dtype(
+    [
+        ("silence_propensity", "<f8"),  # in the last slot drawn
+        ("advice_offer", "<i8"),  # an offer whose best moment is a slot that this placement cannot deliver, or -1
+        ("advice_timing", "<i8"),
+        ("advice_total", "<f8"),
+    ]
+)
+
+ARM: Final = np.dtype([("total", "<f8"), ("tonality", "<i8")])
+
+
+class Shelf(NamedTuple):
+    """What a catalog offers where. Placements P, offers O, timings T, tonalities N, channels H, locales L."""
+
+    placements: Table
+    """`PLACEMENT` [P]."""
+    placement_offers: Bools
+    placement_timings: Bools
+    placement_tonalities: Bools
+    treatment_of: Ints
+    """int64 [H, 3, L + 1, N, O]."""
+    address_blocked: Bools
+    """bool [H, 3, O]."""
+    lever: Floats
+    contact_cost: Floats
+    """float64 [H]."""
+
+
+class Dials(NamedTuple):
+    """Constants of arbitration and exploration."""
+
+    exponent: float
+    annoyance_cost: float
+    rule: int
+    epsilon: float
+    temperature: float
+    gamma: float
+    silence_floor: float
+    arm_rule: int
+    arm_epsilon: float
+    arm_temperature: float
+    arm_gamma: float
+
+
+class Asked(NamedTuple):
+    """A batch: groups of requests, requests of spots."""
+
+    group_first: Ints
+    """int64 [groups + 1]: first request of each group."""
+    first_spot: Ints
+    """int64 [R + 1]."""
+    requests: Table
+    """`REQUEST` [R]."""
+    timings: Bools
+    """bool [R, T]: slots that the caller allows."""
+    spots: Table
+    """`SPOT` [S]."""
+
+
+class Tables(NamedTuple):
+    """Moments of the batch's zones Z, stacked (`takt.policy.moments`)."""
+
+    not_before_us: Ints
+    """int64 [Z, T]."""
+    not_after_us: Ints
+    open: Bools
+    window_us: Ints
+    """int64 [Z, C, T, 2]."""
+    quiet: Bools
+    """bool [Z, H, T]."""
+
+
+class Valued(NamedTuple):
+    """What filters and model say of each row Q. Model arrays are float32 [Q or 1, T or 1, N or 1, offers scored or 1]."""
+
+    excluded: npt.NDArray[np.uint8]
+    """uint8 [Q, O]: reason that needs no ledger, or 0."""
+    value: Floats
+    """float64 [Q, O]."""
+    weight: Floats
+    column: Ints
+    """int64 [O]: where the offer stands in the model's answer, -1 if it was not scored."""
+    acceptance: Singles
+    baseline: Singles
+    model_value: Singles
+    """NaN where the model has no opinion and the catalog's value holds."""
+    reaction: Singles
+
+
+class Picked(NamedTuple):
+    """The outcome."""
+
+    picks: Table
+    """`PICK` [S, most slots of any spot]."""
+    cells: Table
+    """`CELL` [S, O]."""
+    results: Table
+    """`RESULT` [S]."""
+    live: Bools
+    """bool [R]: something could be drawn."""
+    slack: Ints
+    """int64 [groups]."""
+
+
+class Scratch(NamedTuple):
+    """Room that is used again for every spot."""
+
+    verdicts: Verdicts
+    moments: Table
+    """`MOMENT` [T]."""
+    arms: Table
+    """`ARM` [T, O]: the best tonality at each timing."""
+    reason: npt.NDArray[np.uint8]
+    """uint8 [O]: why an offer cannot be in the spot at all."""
+    taken: Bools
+    """bool [O]: offered in this request already."""
+    here: Bools
+    """bool [O]: offered in this spot already."""
+    choices: Ints
+    """What the next draw is among."""
+    scores: Floats
+    chances: Floats
+
+
+@kernel
+def at(array: Singles, q: int, t: int, n: int, o: int) -> float:
+    """An element of a model's answer whose axes of size 1 stand for every index."""
+    a, b, c, d = array.shape
+    return float(array[q if a > 1 else 0, t if b > 1 else 0, n if c > 1 else 0, o if d > 1 else 0])
+
+
+@kernel
+def arm_total(valued: Valued, shelf: Shelf, dials: Dials, q: int, h: int, t: int, n: int, o: int) -> float:
+    """Total of one offer with one arm on row `q` of channel `h`."""
+    column = valued.column[o]
+    value = at(valued.model_value, q, t, n, column)
+    if np.isnan(value):
+        value = valued.value[q, o]
+    return total(
+        at(valued.acceptance, q, t, n, column),
+        dials.exponent,
+        at(valued.baseline, q, t, n, column),
+        value,
+        valued.weight[q, o],
+        shelf.lever[o],
+        dials.annoyance_cost,
+        at(valued.reaction, q, t, n, column),
+        shelf.contact_cost[h],
+    )
+
+
+@kernel
+def spot_of(asked: Asked, tables: Tables, shelf: Shelf, r: int, s: int, moments: Table) -> Spot:
+    """Where and when spot `s` of request `r` is judged; `moments` [T] is filled."""
+    request = asked.requests[r]
+    z = request["zone"]
+    p = asked.spots[s]["placement"]
+    h = shelf.placements[p]["channel"]
+    for t in range(moments.shape[0]):
+        moment_us = max(tables.not_before_us[z, t], request["now_us"])
+        not_after_us = tables.not_after_us[z, t]
+        moments[t]["time_us"] = moment_us
+        moments[t]["not_after_us"] = moment_us - not_after_us if not_after_us < 0 else not_after_us
+        moments[t]["open"] = tables.open[z, t]
+        moments[t]["quiet"] = tables.quiet[z, h, t]
+    return Spot(request["decision"], h, p, request["now_us"], moments, tables.window_us[z])
+
+
+@kernel
+def exclude(asked: Asked, shelf: Shelf, valued: Valued, r: int, s: int, scratch: Scratch) -> None:
+    """Note why an offer cannot be in this spot whatever its timing, in the order of judgement, or 0."""
+    request = asked.requests[r]
+    p = asked.spots[s]["placement"]
+    q = asked.spots[s]["row"]
+    h = shelf.placements[p]["channel"]
+    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
+    reason = scratch.reason
+    for o in range(reason.shape[0]):
+        if not shelf.placement_offers[p, o]:
+            reason[o] = NOT_FOR_PLACEMENT
+            continue
+        if valued.excluded[q, o] != 0:
+            reason[o] = valued.excluded[q, o]
+            continue
+        reason[o] = FORM_OF_ADDRESS if shelf.address_blocked[h, request["address"], o] else NO_TREATMENT
+        for n in range(treatments.shape[0]):
+            if treatments[n, o] >= 0 and shelf.placement_tonalities[p, n]:
+                reason[o] = DUPLICATE if request["distinct"] and scratch.taken[o] else 0
+                break
+
+
+@kernel
+def most_of_own(asked: Asked, shelf: Shelf, g: int) -> Own:
+    """The most that the requests of a group might add to any count, whatever is drawn."""
+    n_channels = shelf.contact_cost.shape[0]
+    n_timings = asked.timings.shape[1]
+    by_channel = np.zeros(n_channels, np.int64)
+    by_placement = np.zeros(shelf.placements.shape[0], np.int64)
+    entries = 0
+    spots = 0
+    for r in range(asked.group_first[g], asked.group_first[g + 1]):
+        deliverable = np.zeros((n_channels, n_timings), np.bool_)
+        for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+            p = asked.spots[s]["placement"]
+            moments = 0
+            for t in range(n_timings):
+                if shelf.placement_timings[p, t] and asked.timings[r, t]:
+                    deliverable[shelf.placements[p]["channel"], t] = True
+                    moments += 1
+            by_placement[p] += min(moments, asked.spots[s]["slots"])
+            entries += asked.spots[s]["slots"]
+            spots += 1
+        for h in range(n_channels):
+            by_channel[h] += np.sum(deliverable[h])
+    return Own(np.sum(by_channel), by_channel, by_placement, entries, spots)
+
+
+@kernel
+def group_slack(
+    asked: Asked,
+    tables: Tables,
+    shelf: Shelf,
+    valued: Valued,
+    terms: Terms,
+    contacts: Contacts,
+    first: int,
+    end: int,
+    g: int,
+    scratch: Scratch,
+    live: Bools,
+) -> int:
+    """The smallest room of all caps that could apply to any live candidate of a group, on the ledger as it was read.
+
+    A function of the snapshot, never of a draw; what the whole group might add is taken off beforehand. `live` is
+    written for the group's requests.
+    """
+    own = most_of_own(asked, shelf, g)
+    verdicts = scratch.verdicts
+    slack = PLENTY
+    scratch.taken[:] = False
+    for r in range(asked.group_first[g], asked.group_first[g + 1]):
+        live[r] = False
+        for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+            spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
+            judge_timings(terms, contacts, first, end, spot, own, verdicts)
+            judge_offers(terms, contacts, first, end, spot, own, verdicts)
+            exclude(asked, shelf, valued, r, s, scratch)
+            for t in range(verdicts.timing.shape[0]):
+                if not (shelf.placement_timings[spot.placement, t] and asked.timings[r, t]):
+                    continue
+                if verdicts.timing[t]["reason"] != 0:
+                    continue
+                for o in range(scratch.reason.shape[0]):
+                    if scratch.reason[o] == 0 and verdicts.offer[t, o]["reason"] == 0:
+                        live[r] = True
+                        slack = min(slack, verdicts.timing[t]["room"], verdicts.offer[t, o]["room"])
+    return slack
+
+
+@kernel
+def weigh(asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, scratch: Scratch) -> None:
+    """Find the best tonality of every offer at every timing, if it is not excluded. Ties go to the earlier."""
+    request = asked.requests[r]
+    p = asked.spots[s]["placement"]
+    q = asked.spots[s]["row"]
+    h = shelf.placements[p]["channel"]
+    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
+    for o in range(scratch.reason.shape[0]):
+        if scratch.reason[o] != 0:
+            continue
+        for t in range(scratch.arms.shape[0]):
+            arm = scratch.arms[t, o]
+            arm["total"] = -np.inf
+            arm["tonality"] = -1
+            for n in range(treatments.shape[0]):
+                if treatments[n, o] < 0 or not shelf.placement_tonalities[p, n]:
+                    continue
+                score = arm_total(valued, shelf, dials, q, h, t, n, o)
+                if score > arm["total"]:
+                    arm["total"] = score
+                    arm["tonality"] = n
+
+
+@kernel
+def muster(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch) -> int:
+    """Line up what the next draw is among: silence first, then every offer that is live, with its best arm's total.
+
+    Returns how many. An offer is live at a timing that caller, placement and policy allow.
+    """
+    p = asked.spots[s]["placement"]
+    verdicts = scratch.verdicts
+    scratch.choices[0] = SILENCE
+    scratch.scores[0] = 0.0
+    count = 1
+    for o in range(scratch.reason.shape[0]):
+        if scratch.reason[o] != 0 or scratch.here[o]:
+            continue
+        best = -np.inf
+        alive = False
+        for t in range(scratch.arms.shape[0]):
+            if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
+                continue
+            if verdicts.timing[t]["reason"] == 0 and verdicts.offer[t, o]["reason"] == 0:
+                alive = True
+                best = max(best, scratch.arms[t, o]["total"])
+        if alive:
+            scratch.choices[count] = o
+            scratch.scores[count] = best
+            count += 1
+    return count
+
+
+@kernel
+def explain(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
+    """Write to the spot's cells, before the first draw, why each offer is out, or the arm it is in with.
+
+    Where each timing has its own reason, that of the timing which came furthest is told.
+    """
+    p = asked.spots[s]["placement"]
+    verdicts = scratch.verdicts
+    for o in range(scratch.reason.shape[0]):
+        cell = picked.cells[s, o]
+        cell["reason"] = scratch.reason[o]
+        cell["cap"] = -1
+        cell["total"] = np.nan
+        if scratch.reason[o] != 0:
+            continue
+        best = -np.inf
+        best_timing = -1
+        for t in range(scratch.arms.shape[0]):
+            verdict = verdicts.timing[t]
+            single = verdicts.offer[t, o]
+            if single["reason"] != 0 and (verdict["reason"] == 0 or single["reason"] < verdict["reason"]):
+                verdict = single
+            reason = verdict["reason"]
+            if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
+                reason = TIMING_NOT_ALLOWED
+            if reason == 0:
+                if best_timing < 0 or scratch.arms[t, o]["total"] > best:
+                    best = scratch.arms[t, o]["total"]
+                    best_timing = t
+            elif reason > cell["reason"]:
+                cell["reason"] = reason
+                cell["cap"] = verdict["cap"] if reason != TIMING_NOT_ALLOWED else -1
+        if best_timing >= 0:
+            cell["reason"] = OUTRANKED if best > 0.0 else BELOW_SILENCE
+            cell["cap"] = -1
+            cell["total"] = best
+            cell["timing"] = best_timing
+            cell["tonality"] = scratch.arms[best_timing, o]["tonality"]
+
+
+@kernel
+def advise(asked: Asked, shelf: Shelf, r: int, s: int, count: int, scratch: Scratch, picked: Picked) -> None:
+    """Note the best moment that caller and policy allow but this placement cannot deliver, if it beats all it can."""
+    p = asked.spots[s]["placement"]
+    best = 0.0
+    for i in range(count):
+        best = max(best, scratch.scores[i])
+    result = picked.results[s]
+    for t in range(scratch.arms.shape[0]):
+        if shelf.placement_timings[p, t] or not asked.timings[r, t] or scratch.verdicts.timing[t]["reason"] != 0:
+            continue
+        for o in range(scratch.reason.shape[0]):
+            if scratch.reason[o] != 0 or scratch.verdicts.offer[t, o]["reason"] != 0:
+                continue
+            if scratch.arms[t, o]["total"] > best:
+                best = scratch.arms[t, o]["total"]
+                result["advice_offer"] = o
+                result["advice_timing"] = t
+                result["advice_total"] = best
+
+
+@kernel
+def muster_arms(
+    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, o: int, scratch: Scratch
+) -> int:
+    """Line up the arms of one offer: every timing that is allowed with every tonality that has a treatment."""
+    request = asked.requests[r]
+    p = asked.spots[s]["placement"]
+    q = asked.spots[s]["row"]
+    h = shelf.placements[p]["channel"]
+    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
+    n_tonalities = treatments.shape[0]
+    count = 0
+    for t in range(scratch.arms.shape[0]):
+        if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
+            continue
+        if scratch.verdicts.timing[t]["reason"] != 0 or scratch.verdicts.offer[t, o]["reason"] != 0:
+            continue
+        for n in range(n_tonalities):
+            if treatments[n, o] >= 0 and shelf.placement_tonalities[p, n]:
+                scratch.choices[count] = t * n_tonalities + n
+                scratch.scores[count] = arm_total(valued, shelf, dials, q, h, t, n, o)
+                count += 1
+    return count
+
+
+@kernel
+def take(terms: Terms, shelf: Shelf, spot: Spot, o: int, t: int, entry: np.void) -> None:
+    """Write a contact: held from its moment until its placement's hold time after the slot, in whole seconds."""
+    moment = spot.moments[t]
+    seconds = (moment["not_after_us"] - moment["time_us"] + shelf.placements[spot.placement]["hold_us"]) // 1_000_000
+    entry["time_us"] = moment["time_us"]
+    entry["ends_us"] = moment["time_us"] + seconds * 1_000_000
+    entry["decision"] = spot.decision
+    entry["offer"] = o
+    entry["group"] = terms.offer_group[o]
+    entry["channel"] = spot.channel
+    entry["placement"] = spot.placement
+    entry["state"] = 0
+
+
+@kernel
+def mark_undrawn(picked: Picked, s: int, slots: int) -> None:
+    """Tell candidates that were outranked from those that scored high enough, had the draw not fallen otherwise."""
+    lowest = np.inf
+    filled = 0
+    for k in range(slots):
+        o = picked.picks[s, k]["offer"]
+        if o >= 0:
+            filled += 1
+            lowest = min(lowest, picked.cells[s, o]["total"])
+    for o in range(picked.cells.shape[1]):
+        cell = picked.cells[s, o]
+        if cell["reason"] == OUTRANKED and (filled < slots or cell["total"] > lowest):
+            cell["reason"] = NOT_DRAWN
+
+
+@kernel
+def fill_spot(
+    asked: Asked,
+    tables: Tables,
+    shelf: Shelf,
+    dials: Dials,
+    valued: Valued,
+    terms: Terms,
+    contacts: Contacts,
+    first: int,
+    end: int,
+    r: int,
+    s: int,
+    nobody: Own,
+    scratch: Scratch,
+    picked: Picked,
+) -> int:
+    """Fill the slots of one spot, one after the other, until they are full, silence is drawn or nothing is left.
+
+    Contacts are appended at `end`, whose new value is returned.
+    """
+    spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
+    seed = asked.requests[r]["seed"]
+    code = shelf.placements[spot.placement]["code"]
+    slots = asked.spots[s]["slots"]
+    n_tonalities = shelf.placement_tonalities.shape[1]
+    exclude(asked, shelf, valued, r, s, scratch)
+    weigh(asked, shelf, dials, valued, r, s, scratch)
+    scratch.here[:] = False
+    for k in range(slots):
+        judge_timings(terms, contacts, first, end, spot, nobody, scratch.verdicts)
+        judge_offers(terms, contacts, first, end, spot, nobody, scratch.verdicts)
+        count = muster(asked, shelf, r, s, scratch)
+        if k == 0:
+            explain(asked, shelf, r, s, scratch, picked)
+            advise(asked, shelf, r, s, count, scratch, picked)
+        if count == 1:
+            break
+        pick = picked.picks[s, k]
+        spread(dials.rule, dials.epsilon, dials.temperature, dials.gamma, scratch.scores, count, scratch.chances)
+        keep_floor(dials.silence_floor, count, scratch.chances)
+        pick["offer_draw"] = uniform(seed, code, k, 0)
+        chosen = draw(scratch.chances, count, pick["offer_draw"])
+        o = scratch.choices[chosen]
+        pick["offer"] = o
+        pick["offer_propensity"] = scratch.chances[chosen]
+        picked.results[s]["silence_propensity"] = scratch.chances[0]
+        if o == SILENCE:
+            break
+        count = muster_arms(asked, shelf, dials, valued, r, s, o, scratch)
+        spread(
+            dials.arm_rule,
+            dials.arm_epsilon,
+            dials.arm_temperature,
+            dials.arm_gamma,
+            scratch.scores,
+            count,
+            scratch.chances,
+        )
+        pick["arm_draw"] = uniform(seed, code, k, 1)
+        chosen = draw(scratch.chances, count, pick["arm_draw"])
+        pick["timing"] = scratch.choices[chosen] // n_tonalities
+        pick["tonality"] = scratch.choices[chosen] % n_tonalities
+        pick["arm_propensity"] = scratch.chances[chosen]
+        take(terms, shelf, spot, o, pick["timing"], contacts[end])
+        end += 1
+        picked.cells[s, o]["reason"] = 0
+        scratch.taken[o] = True
+        scratch.here[o] = True
+    mark_undrawn(picked, s, slots)
+    return end
+
+
+@kernel
+def select(
+    asked: Asked,
+    tables: Tables,
+    shelf: Shelf,
+    dials: Dials,
+    valued: Valued,
+    terms: Terms,
+    contacts: Contacts,
+    ledger_first: Ints,
+    ledger_end: Ints,
+    scratch: Scratch,
+    picked: Picked,
+) -> None:
+    """Decide every request of a batch in order and fill `picked`.
+
+    The ledger of group g is `contacts[ledger_first[g]:ledger_end[g]]`, with room behind it for the group's slots; picks
+    are appended there, and `ledger_end` is moved.
+    """
+    nobody = Own(
+        0, np.zeros(shelf.contact_cost.shape[0], np.int64), np.zeros(shelf.placements.shape[0], np.int64), 0, 0
+    )
+    for g in range(ledger_first.shape[0]):
+        first = ledger_first[g]
+        end = ledger_end[g]
+        picked.slack[g] = group_slack(
+            asked, tables, shelf, valued, terms, contacts, first, end, g, scratch, picked.live
+        )
+        for r in range(asked.group_first[g], asked.group_first[g + 1]):
+            scratch.taken[:] = False
+            for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+                end = fill_spot(
+                    asked, tables, shelf, dials, valued, terms, contacts, first, end, r, s, nobody, scratch, picked
+                )
+        ledger_end[g] = end
+
+
+def scratch_for(n_timings: int, n_tonalities: int, n_offers: int, n_groups: int, longest: int) -> Scratch:
+    """Room for a batch whose longest ledger, with what it may gain, has `longest` entries."""
+    widest = max(n_offers + 1, n_timings * n_tonalities)
+    return Scratch(
+        verdicts=Verdicts(
+            np.zeros(n_timings, VERDICT),
+            np.zeros((n_timings, n_offers), VERDICT),
+            np.zeros(longest, np.int64),
+            np.zeros(max(n_offers, n_groups, 1), np.bool_),
+        ),
+        moments=np.zeros(n_timings, MOMENT),
+        arms=np.zeros((n_timings, n_offers), ARM),
+        reason=np.zeros(n_offers, np.uint8),
+        taken=np.zeros(n_offers, np.bool_),
+        here=np.zeros(n_offers, np.bool_),
+        choices=np.zeros(widest, np.int64),
+        scores=np.zeros(widest),
+        chances=np.zeros(widest),
+    )
+
+
+def blank(n_requests: int, n_groups: int, n_spots: int, most_slots: int, n_offers: int) -> Picked:
+    """An outcome to be filled."""
+    picks = np.zeros((n_spots, most_slots), PICK)
+    picks["offer"] = UNDRAWN
+    results = np.zeros(n_spots, RESULT)
+    results["advice_offer"] = -1
+    return Picked(
+        picks,
+        np.zeros((n_spots, n_offers), CELL),
+        results,
+        np.zeros(n_requests, np.bool_),
+        np.zeros(n_groups, np.int64),
+    )

@@ -1,0 +1,1 @@
+"""Exploration: exact selection probabilities and replayable draws. Pure."""
