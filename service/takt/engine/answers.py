@@ -116,7 +116,7 @@ def detail(computed: Computed, s: int, o: int, reason: int) -> str:
         return catalog.caps[computed.picked.cells[s, o]["cap"]].id
     if reason in RULE_REASONS:
         rule = computed.filtered.rule[computed.layout.row[s], o]
-        return catalog.rules[rule].id if rule >= 0 else ""
+        return str(catalog.rules[rule].id) if rule >= 0 else ""
     return ""
 
 

@@ -76,7 +76,12 @@ def lay_out(force: Force, items: Sequence[Item]) -> Layout:
         key = (item.profile_id, 1 + item.index if item.request.dry_run else 0)
         groups.setdefault(key, []).append(item)
     ordered = [item for group in groups.values() for item in group]
-    first_spot, placement, row, slots, row_item, row_channel = [0], [], [], [], [], []
+    first_spot: list[int] = [0]
+    placement: list[int] = []
+    row: list[int] = []
+    slots: list[int] = []
+    row_item: list[int] = []
+    row_channel: list[int] = []
     for i, item in enumerate(ordered):
         rows: dict[int, int] = {}
         for ask in item.request.placements:

@@ -129,10 +129,10 @@ class Engine:
         force, reader = self._in_force
         self._meter.batch(len(requests))
         batch = Batch(force, requests, [None] * len(requests), {})
-        pending = self._valid(batch)
-        if pending:
+        valid = self._valid(batch)
+        if valid:
             try:
-                pending = self._fetch(batch, self._identify(batch, pending))
+                pending = self._fetch(batch, self._identify(batch, valid))
                 while pending:
                     pending = self._round(batch, reader, pending)
             except StoreError as error:

@@ -293,7 +293,7 @@ def most_of_own(asked: Asked, shelf: Shelf, g: int) -> Own:
             spots += 1
         for h in range(n_channels):
             by_channel[h] += np.sum(deliverable[h])
-    return Own(np.sum(by_channel), by_channel, by_placement, entries, spots)
+    return Own(int(np.sum(by_channel)), by_channel, by_placement, entries, spots)
 
 
 @kernel

@@ -39,10 +39,12 @@ def model_columns(section: Section) -> tuple[str, ...]:
     return tuple(name for feature in model_features(section) for name in _columns_of(feature))
 
 
-def model_matrix(section: Section, array: npt.NDArray[np.void], now_us: int) -> npt.NDArray[np.float32]:
+def model_matrix(
+    section: Section, array: npt.NDArray[np.void], now_us: int | npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
     """The columns of `model_columns` for rows of a section.
 
-    `array` is structured `[n]` of `section.dtype`; the result is float32 `[n, P]`, C-contiguous. The number of array
+    `array` is structured `[n]` of `section.dtype`; `now_us` is one moment, or int64 `[n, 1]`; the result is float32 `[n, P]`, C-contiguous. The number of array
     operations does not depend on n or P. Ages are rounded to float32: to 2 minutes at 27 years.
     """
     picked = _pick(section)

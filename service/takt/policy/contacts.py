@@ -55,12 +55,12 @@ def in_scope(contacts: Contacts, i: int, scope: int, key: int) -> bool:
     if scope == 0:
         return True
     if scope == 1:
-        return contacts[i]["channel"] == key
+        return bool(contacts[i]["channel"] == key)
     if scope == 2:
-        return contacts[i]["placement"] == key
+        return bool(contacts[i]["placement"] == key)
     if scope == 3:
-        return contacts[i]["group"] == key
-    return contacts[i]["offer"] == key
+        return bool(contacts[i]["group"] == key)
+    return bool(contacts[i]["offer"] == key)
 
 
 @kernel
