@@ -1,7 +1,7 @@
 """A catalog in force: what `takt check` accepted, as values and as arrays. Immutable; one reference is swapped.
 
-Index conventions, used everywhere below: offers O, channels H, placements P, timings T, tonalities N, locales L, groups G,
-rules K, caps C, stages J. An index array holds -1 for «none».
+Index conventions, used everywhere below: offers O, channels H, placements P, timings T, tonalities N, locales L,
+groups G, rules K, caps C, stages J. An index array holds -1 for «none».
 """
 
 from __future__ import annotations
@@ -13,9 +13,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from takt.domain.person import Address
+
 if TYPE_CHECKING:
     from takt.catalog.rules import Program
     from takt.features.spec import FeatureSpec
+
+__all__ = [
+    "Address",
+    "Arbitration",
+    "Calendar",
+    "Cap",
+    "Catalog",
+    "Channel",
+    "Counts",
+    "Event",
+    "Exploration",
+    "Offer",
+    "Placement",
+    "Rule",
+    "Scope",
+    "Stage",
+    "Timing",
+    "Treatment",
+    "Weight",
+    "Zone",
+]
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -55,15 +78,6 @@ class Zone(IntEnum):
     CUSTOMER = 0
     PROJECT = 1
     NAMED = 2
-
-
-class Address(IntEnum):
-    """Form of address: what a treatment uses, and what a person wants."""
-
-    NEUTRAL = 0
-    """A treatment that addresses nobody directly; a person without a stated wish, who is addressed formally."""
-    FORMAL = 1
-    INFORMAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +235,12 @@ class Arbitration:
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Catalog:
-    """One version of everything that CRM people write, checked and compiled."""
+    """One version of everything that CRM people write, checked and compiled.
+
+    A catalog is equal to itself only; compare `version` to see whether two say the same.
+    """
 
     version: str
     """Hex digest of the workspace's text."""
@@ -249,6 +266,10 @@ class Catalog:
     events: dict[str, Event]
     exploration: Exploration
     arbitration: Arbitration
+    max_entries: int
+    """Entries that a contact ledger may hold; more is refused (`LEDGER_FULL`)."""
+    keep_us: int
+    """How long contacts are kept at least; no cap's window is longer."""
     offer_table: npt.NDArray[np.void]
     """Structured [O]: the offers' features in the layout of `spec.offer`."""
     offer_codes: Ints
