@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import redis
+
 from takt.clock import ManualClock
 from takt.memory.store import MemoryStore
 from takt.ports import Store
+from takt.redis import keys
+from takt.redis.functions import Mode
+from takt.redis.marker import init_store
+from takt.redis.store import RedisStore
+from takt.redis.wire import Address
 
 NOW_US = 1_760_000_000_000_000
 RETENTION_US = 15 * 60 * 1_000_000
@@ -50,3 +57,42 @@ class MemoryHarness:
     def lose_marker(self, profile_id: str) -> None:  # noqa: ARG002 -- it guards everybody
         """See `Harness`."""
         self._memory.marked = False
+
+
+class RedisHarness:
+    """A store on a real server, emptied and made anew."""
+
+    def __init__(self, url: str, *, mode: Mode = "auto", partitions: int = 8) -> None:
+        self.clock = ManualClock(NOW_US)
+        self.client = redis.Redis.from_url(url, protocol=2)
+        self.client.flushall()
+        self.address = Address(url, timeout_s=10.0)
+        self.marker = init_store(self.address, partitions=partitions, retention_us=RETENTION_US)
+        self.redis_store = RedisStore.open(self.address, clock=self.clock, mode=mode)
+        self.store: Store = self.redis_store
+
+    def close(self) -> None:
+        """Give back connections."""
+        self.store.close()
+        self.client.close()
+
+    def person(self, profile_id: str) -> keys.PersonKeys:
+        """Keys of a person in this store."""
+        return keys.person(profile_id, self.marker.partitions)
+
+    def log(self) -> list[tuple[str, bytes]]:
+        """See `Harness`."""
+        kinds = {b"d": "decision", b"f": "feedback"}
+        return [
+            (kinds[fields[b"t"]], fields[b"r"])
+            for partition in range(self.marker.partitions)
+            for _, fields in self.client.xrange(keys.log(partition))
+        ]
+
+    def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
+        """See `Harness`."""
+        self.client.set(self.person(profile_id).ledger, data)
+
+    def lose_marker(self, profile_id: str) -> None:
+        """See `Harness`."""
+        self.client.delete(self.person(profile_id).marker)

@@ -1,0 +1,1 @@
+"""The store on Redis or Valkey: keys, the function library, the embedded server."""

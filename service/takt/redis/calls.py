@@ -1,0 +1,104 @@
+"""A batch in one round trip: on a plain server as one command, in a cluster as one command per slot touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from takt.clock import Clock
+from takt.errors import StoreError, StoreMarkerError
+from takt.redis import frames
+from takt.redis.functions import Functions
+from takt.redis.marker import Marker
+from takt.redis.wire import Command, Wire, explained
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One group, event, profile or claim on its way to a server-side function."""
+
+    partition: int
+    keys: tuple[bytes, ...]
+    """As many as the function takes per unit, all in the partition's slot."""
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Reads and function calls for batches. Answers come in the order of what was asked."""
+
+    wire: Wire
+    functions: Functions
+    marker: Marker
+    per_slot: bool
+    """Whether one command may touch one slot only."""
+    clock: Clock | None = None
+    """Stands in for the server's time."""
+
+    def read(self, name: str, wanted: Sequence[tuple[int, bytes]], *first: Command) -> tuple[list[Any], list[Any]]:
+        """Values of (partition, key) pairs, None where there is none, and the replies to the commands sent before."""
+        plan = self._plan([partition for partition, _ in wanted])
+        commands = [*first]
+        commands += [("MGET", *(wanted[at][1] for at in part)) for part in plan]
+        replies = self.wire.call(name, commands) if commands else []
+        values: list[Any] = [None] * len(wanted)
+        for part, reply in zip(plan, replies[len(first) :], strict=True):
+            for at, value in zip(part, reply, strict=True):
+                values[at] = value
+        return values, replies[: len(first)]
+
+    def run(self, name: str, function: str, units: Sequence[Unit]) -> list[tuple[Any, int]]:
+        """Answer of a function to each unit, and the time it went by. After a `StoreError` anything may be written.
+
+        Where the server has lost the functions they are loaded again and the call repeated: nothing had run.
+        """
+        plan = self._plan([unit.partition for unit in units])
+        if not plan:
+            return []
+
+        def commands(parts: Sequence[list[int]]) -> list[Command]:
+            return [self._command(function, [units[at] for at in part]) for part in parts]
+
+        replies = self.wire.attempt(name, commands(plan))
+        lost = [number for number, reply in enumerate(replies) if self.functions.is_missing(reply)]
+        if lost:
+            self.functions.load()
+            again = self.wire.attempt(name, commands([plan[number] for number in lost]))
+            for number, reply in zip(lost, again, strict=True):
+                replies[number] = reply
+        answers: list[tuple[Any, int]] = [(None, 0)] * len(units)
+        for part, reply in zip(plan, replies, strict=True):
+            if isinstance(reply, ResponseError):
+                raise StoreError(f"{self.wire.shown}: {explained(reply)}")
+            for at, answer in zip(part, reply[1:], strict=True):
+                answers[at] = (answer, reply[0])
+        return answers
+
+    def codes(self, name: str, function: str, units: Sequence[Unit]) -> list[int]:
+        """Do as `run` does for functions that answer with a code, and raise `StoreMarkerError` on a missing marker."""
+        codes = [code for code, _ in self.run(name, function, units)]
+        if frames.MARKER in codes:
+            partition = units[codes.index(frames.MARKER)].partition
+            raise StoreMarkerError(
+                f"{self.wire.shown}: partition {partition} does not bear the marker of store {self.marker.store_id}: "
+                "it lost data, or it is another store; restore its data"
+            )
+        return codes
+
+    def _command(self, function: str, units: Sequence[Unit]) -> Command:
+        keys = [key for unit in units for key in unit.keys]
+        given_us = self.clock.now_us() if self.clock else 0
+        arguments = [frames.common(given_us, self.marker.retention_us), self.marker.pack(), *(u.frame for u in units)]
+        return self.functions.command(function, keys, arguments)
+
+    def _plan(self, partitions: Sequence[int]) -> list[list[int]]:
+        """Which units go into one command, by their positions."""
+        if not self.per_slot:
+            return [list(range(len(partitions)))] if partitions else []
+        parts: dict[int, list[int]] = {}
+        for at, partition in enumerate(partitions):
+            parts.setdefault(partition, []).append(at)
+        return list(parts.values())

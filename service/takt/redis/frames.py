@@ -1,0 +1,123 @@
+"""What goes to the server-side functions and what comes back, as bytes. The layout is told in `functions.lua`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+from takt.domain.ledger import WIDTH
+from takt.ports import Commit, Group, Mark, MarkKind, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite, Remembered
+from takt.redis import keys
+
+_COMMON: Final = struct.Struct("<qq")
+_GROUP: Final = struct.Struct("<BqqqqqIqI")
+_ENTRY: Final = struct.Struct("<16s16sI")
+_MARK: Final = struct.Struct("<16sBQII")
+_LENGTH: Final = struct.Struct("<I")
+
+_COMMITS: Final = (
+    Commit.DONE,
+    Commit.KNOWN,
+    Commit.CONFLICT,
+    Commit.STALE,
+    Commit.MARKER,
+    Commit.LEDGER_FULL,
+    Commit.CORRUPT,
+)
+_MARKS: Final = (MarkOutcome.APPLIED, MarkOutcome.LATE, MarkOutcome.DUPLICATE, MarkOutcome.ORPHAN)
+_KINDS: Final = {MarkKind.NONE: 0, MarkKind.SHOWN: 1, MarkKind.CLICKED: 2, MarkKind.RELEASED: 3}
+MARKER: Final = 4
+"""Code with which every function says that a partition's marker is not the expected one."""
+
+CLAIMED: Final = 0
+_CLAIMS: Final = {2: ProfileOutcome.IDENTITY_TAKEN, 3: ProfileOutcome.IDENTITY_HAS_CONTACTS}
+
+
+def common(now_us: int, retention_us: int) -> bytes:
+    """First argument of every function; `now_us` 0 leaves the time to the server."""
+    return _COMMON.pack(now_us, retention_us)
+
+
+def group(group: Group) -> bytes:
+    """Frame of a group. Raises `ValueError` on partial entries or digests of another length."""
+    if not group.entries:
+        raise ValueError("a group without entries; there is nothing to commit")
+    parts = [
+        _GROUP.pack(
+            group.compare,
+            group.gate,
+            group.appends,
+            group.slack,
+            group.snapshot_us,
+            group.max_age_us,
+            group.max_entries,
+            group.trim_before_us,
+            len(group.entries),
+        )
+    ]
+    for entry in group.entries:
+        _check_entries(entry.contacts)
+        if len(entry.request_digest) != 16:
+            raise ValueError(f"{len(entry.request_digest)} bytes of request digest; expected 16")
+        parts += (
+            _ENTRY.pack(keys.request_digest(entry.request_id), entry.request_digest, len(entry.contacts)),
+            entry.contacts,
+            _LENGTH.pack(len(entry.record)),
+            entry.record,
+        )
+    return b"".join(parts)
+
+
+def outcome(group: Group, answer: Any, now_us: int) -> Outcome:
+    """Outcome of a group from what the function answered."""
+    if isinstance(answer, int):
+        return Outcome(_COMMITS[answer], now_us, {})
+    code, profile, ledger, *known = answer
+    remembered: dict[str, Remembered] = {}
+    if known:
+        ids = {keys.request_digest(entry.request_id): entry.request_id for entry in group.entries}
+        for at in range(0, len(known), 3):
+            remembered[ids[known[at]]] = Remembered(known[at + 1], known[at + 2])
+    return Outcome(_COMMITS[code], now_us, remembered, profile, ledger)
+
+
+def mark(mark: Mark) -> bytes:
+    """Frame of a feedback event. Raises `ValueError` on a partial suppression."""
+    _check_entries(mark.suppression)
+    if len(mark.suppression) > WIDTH:
+        raise ValueError(f"{len(mark.suppression)} bytes of suppression; expected one entry or none")
+    event = _MARK.pack(
+        keys.event_digest(mark.event_id), _KINDS[mark.kind], mark.decision, mark.offer, len(mark.suppression)
+    )
+    return b"".join((event, mark.suppression, _LENGTH.pack(len(mark.record)), mark.record))
+
+
+def mark_outcome(answer: int) -> MarkOutcome:
+    """Outcome of an event."""
+    return _MARKS[answer]
+
+
+def put(write: ProfileWrite) -> bytes:
+    """Frame of a profile to write."""
+    return (b"\1" if write.tightens else b"\0") + write.record
+
+
+def claim(profile_id: str, *, anonymous: bool) -> bytes:
+    """Frame of a claim on an identity; `anonymous` if the profile is the identity's own anonymous one."""
+    return (b"\1" if anonymous else b"\0") + profile_id.encode()
+
+
+def settle(profile_id: str, *, keep: bool, anonymous: bool) -> bytes:
+    """Frame that ends a claim: kept or given back."""
+    return (b"\1" if keep else b"\0") + claim(profile_id, anonymous=anonymous)
+
+
+def refusals(answers: Sequence[int]) -> ProfileOutcome:
+    """What the claims on a profile's identities come to: the first refusal, or WRITTEN."""
+    return next((_CLAIMS[answer] for answer in answers if answer in _CLAIMS), ProfileOutcome.WRITTEN)
+
+
+def _check_entries(data: bytes) -> None:
+    if len(data) % WIDTH:
+        raise ValueError(f"{len(data)} bytes of ledger entries; expected a multiple of {WIDTH}")

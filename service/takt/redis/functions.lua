@@ -1,0 +1,448 @@
+-- Takt's server-side functions. Policy lives elsewhere: here bytes are compared and appended.
+--
+-- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
+-- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
+-- revision: 1
+--
+-- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
+-- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
+-- It answers {time, answer per unit}. Numbers are little endian. A script's writes do not roll back, so for each unit
+-- every read and check comes before the first write, and the one write that could still fail, XADD, comes first.
+
+local WIDTH = 32 -- bytes of a ledger's header, and of an entry
+-- while a library loads there is no global `string`
+local EMPTY = ('\0'):rep(24) .. '\1' .. ('\0'):rep(7)
+local NONE8, NONE4 = ('\0'):rep(8), ('\0'):rep(4)
+local OPEN, SEALED = 0, 1
+local HELD, SHOWN, CLICKED, RELEASED, SUPPRESSION = 0, 1, 2, 3, 16 -- states of entries; suppressions from 16 on
+local SNAPSHOT_LIMIT_US = 60000000
+local SNAPSHOT_LIMIT_MS = 60000
+local PENDING_MS = 10000 -- a claim that was never settled lapses
+local PENDING, SETTLED = '?', '=' -- first byte of an identity's value
+
+-- Batches --------------------------------------------------------------------------------------------------------------
+
+local function message(fault)
+    return type(fault) == 'table' and fault.err or tostring(fault)
+end
+
+-- Runs a function on every unit. Where `corrupt` is given, a key of the wrong type stops its own unit; any other error
+-- stops the call, and what earlier units wrote is found again by their ids.
+local function each(keys, args, per_unit, unit, corrupt)
+    local given, retention = struct.unpack('<i8i8', args[1])
+    local now = given
+    if given == 0 then
+        local time = redis.call('TIME')
+        now = time[1] * 1000000 + time[2]
+    end
+    local batch = {now = now, retention = retention, marker = args[2]}
+    local answers = {now}
+    for index = 3, #args do
+        local ok, answer = pcall(unit, batch, keys, (index - 3) * per_unit, args[index])
+        if not ok then
+            if not corrupt or not string.find(message(answer), 'WRONGTYPE', 1, true) then
+                error(answer)
+            end
+            answer = corrupt
+        end
+        answers[index - 1] = answer
+    end
+    return answers
+end
+
+-- Ledgers --------------------------------------------------------------------------------------------------------------
+
+local function sound(ledger)
+    return #ledger >= WIDTH and #ledger % WIDTH == 0 and string.byte(ledger, 25) == 1
+end
+
+local function header(gate, appends, trimmed_before, state)
+    return struct.pack('<i8i8i8BBc6', gate, appends, trimmed_before, 1, state, NONE8)
+end
+
+-- Writes a ledger. One without entries only warns those who have read before it, and none of them may commit later than
+-- the limit: then it reads as never written. Unless it remembers that entries were trimmed.
+local function write(key, gate, appends, trimmed_before, state, entries)
+    local ledger = header(gate, appends, trimmed_before, state) .. entries
+    if entries == '' and trimmed_before == 0 then
+        redis.call('SET', key, ledger, 'PX', SNAPSHOT_LIMIT_MS)
+    else
+        redis.call('SET', key, ledger) -- exact, where APPEND would over-allocate
+    end
+end
+
+local function tightened(gate, now)
+    return math.max(gate + 1, now)
+end
+
+-- Moves the gate of a ledger that is sound, and sets its state if one is given.
+local function tighten(key, ledger, now, new_state)
+    local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
+    if new_state then
+        state = new_state
+    end
+    if #ledger == WIDTH then
+        write(key, tightened(gate, now), appends, trimmed_before, state, '')
+    else
+        redis.call('SETRANGE', key, 0, header(tightened(gate, now), appends, trimmed_before, state))
+    end
+end
+
+local function ended_before(ledger, start, moment) -- start counts from 1
+    local time = struct.unpack('<i8', ledger, start)
+    local expiry = struct.unpack('<I4', ledger, start + 16)
+    if expiry == 0 and string.byte(ledger, start + 30) >= SUPPRESSION then
+        return false
+    end
+    return time + expiry * 1000000 < moment
+end
+
+-- Entries of a ledger without those that ended before a moment.
+local function trimmed(ledger, moment)
+    local kept = {}
+    for start = WIDTH + 1, #ledger, WIDTH do
+        if not ended_before(ledger, start, moment) then
+            kept[#kept + 1] = string.sub(ledger, start, start + WIDTH - 1)
+        end
+    end
+    return table.concat(kept)
+end
+
+-- Ids ------------------------------------------------------------------------------------------------------------------
+
+-- Two generations: an id is found for at least the retention, and forgetting costs nothing.
+local function generations(batch, base)
+    local generation = math.floor(batch.now / batch.retention)
+    return string.format('%s:%d', base, generation), string.format('%s:%d', base, generation - 1)
+end
+
+local function remember(batch, key, pairs_of_id)
+    redis.call('HSET', key, unpack(pairs_of_id))
+    if redis.call('PTTL', key) < 0 then
+        redis.call('PEXPIRE', key, math.max(1, math.floor(batch.retention / 500))) -- two generations, in ms
+    end
+end
+
+local function packed_log_id(id)
+    local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
+    return struct.pack('>I6I4', tonumber(ms), tonumber(sequence))
+end
+
+local function logged(log, packed)
+    local ms, sequence = struct.unpack('>I6I4', packed)
+    local id = string.format('%d-%d', ms, sequence)
+    local found = redis.call('XRANGE', log, id, id)[1]
+    return found and found[2][4] or false
+end
+
+-- Commit ---------------------------------------------------------------------------------------------------------------
+
+local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT = 0, 1, 2, 3, 4, 5, 6
+
+-- keys: marker, log, profile, ledger, ids
+-- frame: compare u8, gate i8, appends i8, slack i8, snapshot i8, max_age i8, max_entries u4, trim_before i8, count u4;
+--        per entry: id c16, digest c16, contacts u4 + bytes, record u4 + bytes
+-- answer: a code, or {code, profile, ledger, then per known id: id, digest, record}
+local function commit(batch, keys, at, frame)
+    local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local ledger_key, ids_key = keys[at + 4], keys[at + 5]
+    local compare, gate, appends, slack, snapshot, max_age, max_entries, trim_before, count, next =
+        struct.unpack('<Bi8i8i8i8i8I4i8I4', frame)
+    local ids, digests, records, contacts = {}, {}, {}, {}
+    for i = 1, count do
+        ids[i], digests[i], contacts[i], records[i], next = struct.unpack('<c16c16I4c0I4c0', frame, next)
+    end
+    local new = table.concat(contacts)
+
+    local function fresh(code)
+        return {code, redis.call('GET', profile_key), redis.call('GET', ledger_key) or EMPTY}
+    end
+
+    local current, previous = generations(batch, ids_key)
+    local in_current = redis.call('HMGET', current, unpack(ids))
+    local in_previous = redis.call('HMGET', previous, unpack(ids))
+    local known
+    for i = 1, count do
+        local found = in_current[i] or in_previous[i]
+        if found then
+            known = known or fresh(KNOWN)
+            known[#known + 1] = ids[i]
+            known[#known + 1] = string.sub(found, 1, 16)
+            known[#known + 1] = logged(log, string.sub(found, 17))
+        end
+    end
+    if known then
+        return known
+    end
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    if batch.now > snapshot + math.min(max_age, SNAPSHOT_LIMIT_US) then
+        return fresh(STALE)
+    end
+    local write_contacts
+    if compare == 1 or new ~= '' then
+        local ledger = redis.call('GET', ledger_key) or EMPTY
+        if not sound(ledger) then
+            return CORRUPT
+        end
+        local gate_now, appends_now, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
+        if state ~= OPEN then
+            return fresh(CONFLICT)
+        end
+        local appended = appends_now - appends
+        if compare == 1 and (gate_now ~= gate or appended < 0 or appended > slack) then
+            return fresh(CONFLICT)
+        end
+        if new ~= '' then
+            local entries
+            local fits = #ledger + #new <= (max_entries + 1) * WIDTH
+            if fits and (#ledger == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
+                entries = string.sub(ledger, WIDTH + 1)
+            else
+                entries = trimmed(ledger, trim_before)
+                if #entries + #new > max_entries * WIDTH then
+                    return LEDGER_FULL
+                end
+                if #entries < #ledger - WIDTH then
+                    trimmed_before = math.max(trimmed_before, trim_before)
+                end
+            end
+            write_contacts = function()
+                write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, entries .. new)
+            end
+        end
+    end
+
+    local remembered = {}
+    for i = 1, count do
+        local id = redis.call('XADD', log, '*', 't', 'd', 'r', records[i])
+        remembered[2 * i - 1] = ids[i]
+        remembered[2 * i] = digests[i] .. packed_log_id(id)
+    end
+    remember(batch, current, remembered)
+    if write_contacts then
+        write_contacts()
+    end
+    return DONE
+end
+
+-- Mark -----------------------------------------------------------------------------------------------------------------
+
+local APPLIED, LATE, DUPLICATE, ORPHAN = 0, 1, 2, 3 -- and MARKER
+local LETTERS = {[APPLIED] = 'A', [LATE] = 'L', [ORPHAN] = 'O'}
+
+-- State of a contact after an event: forward only, a click over an impression over a hold.
+local function next_state(state, kind)
+    if kind == CLICKED then
+        return CLICKED
+    elseif kind == SHOWN then
+        return state == CLICKED and CLICKED or SHOWN
+    elseif kind == RELEASED and state == HELD then
+        return RELEASED
+    end
+    return state
+end
+
+-- Contacts of a decision: whether there are any, whether one that no longer counted was confirmed, and what to write
+-- where ({offset from 0, byte}).
+local function marked(ledger, decision, offer, kind, now)
+    local found, late, changes = false, false, {}
+    local from = WIDTH + 1
+    while true do
+        local hit = string.find(ledger, decision, from, true)
+        if not hit then
+            return found, late, changes
+        end
+        from = hit + 1
+        local start = hit - 8 -- of the entry, if this is its decision
+        if start > WIDTH and (start - 1) % WIDTH == 0 then
+            from = hit + WIDTH
+            local state = string.byte(ledger, start + 30)
+            if state < SUPPRESSION and (offer == NONE4 or string.sub(ledger, start + 20, start + 23) == offer) then
+                found = true
+                local after = next_state(state, kind)
+                if after ~= state then
+                    local time, expiry = struct.unpack('<i8', ledger, start), struct.unpack('<I4', ledger, start + 16)
+                    local lapsed = state == RELEASED or (expiry > 0 and time + expiry * 1000000 <= now)
+                    late = late or (lapsed and kind ~= RELEASED)
+                    changes[#changes + 1] = {start + 29, string.char(after)}
+                end
+            end
+        end
+    end
+end
+
+-- Where the same suppression stands already (from 1), and whether it ends before the new one does.
+local function standing(ledger, suppression)
+    local same = string.sub(suppression, 21, 31)
+    for start = WIDTH + 1, #ledger, WIDTH do
+        if string.sub(ledger, start + 20, start + 30) == same then
+            local time, expiry = struct.unpack('<i8', ledger, start), struct.unpack('<I4', ledger, start + 16)
+            local new_time, new_expiry = struct.unpack('<i8', suppression), struct.unpack('<I4', suppression, 17)
+            if expiry == 0 then
+                return start, false
+            end
+            return start, new_expiry == 0 or new_time + new_expiry * 1000000 > time + expiry * 1000000
+        end
+    end
+end
+
+-- keys: marker, log, ledger, ids
+-- frame: id c16, kind u8, decision c8, offer c4, suppression u4 + bytes, record u4 + bytes
+-- answer: a code
+local function mark(batch, keys, at, frame)
+    local marker_key, log, ledger_key, ids_key = keys[at + 1], keys[at + 2], keys[at + 3], keys[at + 4]
+    local id, kind, decision, offer, suppression, record = struct.unpack('<c16Bc8c4I4c0I4c0', frame)
+
+    local current, previous = generations(batch, ids_key)
+    if redis.call('HEXISTS', current, id) == 1 or redis.call('HEXISTS', previous, id) == 1 then
+        return DUPLICATE
+    end
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local ledger = redis.pcall('GET', ledger_key) or EMPTY
+    local usable = type(ledger) == 'string' and sound(ledger)
+    local found, late, changes = false, false, {}
+    if usable and decision ~= NONE8 then
+        found, late, changes = marked(ledger, decision, offer, kind, batch.now)
+    end
+    local outcome = ORPHAN
+    if late then
+        outcome = LATE
+    elseif found or (decision == NONE8 and kind == 0 and usable) then
+        outcome = APPLIED
+    end
+
+    redis.call('XADD', log, '*', 't', 'f', 'r', record, 'o', LETTERS[outcome])
+    remember(batch, current, {id, ''})
+    if not usable then
+        return outcome
+    end
+    local tightens, appended = late, false
+    if suppression ~= '' then
+        local start, renew = standing(ledger, suppression)
+        if start and renew then
+            changes[#changes + 1] = {start - 1, suppression}
+        end
+        appended = not start
+        tightens = tightens or appended or renew
+    end
+    local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
+    if tightens then
+        gate = tightened(gate, batch.now)
+    end
+    if appended then
+        write(ledger_key, gate, appends + 1, trimmed_before, state, string.sub(ledger, WIDTH + 1) .. suppression)
+    elseif tightens then
+        redis.call('SETRANGE', ledger_key, 0, header(gate, appends, trimmed_before, state))
+    end
+    for _, change in ipairs(changes) do
+        redis.call('SETRANGE', ledger_key, change[1], change[2])
+    end
+    return outcome
+end
+
+-- Put ------------------------------------------------------------------------------------------------------------------
+
+local WRITTEN = 0 -- and MARKER
+
+-- keys: marker, profile, ledger
+-- frame: tightens u8, record
+-- answer: a code
+local function put(batch, keys, at, frame)
+    local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local ledger
+    if string.byte(frame, 1) == 1 then
+        ledger = redis.pcall('GET', ledger_key) or EMPTY
+    end
+    redis.call('SET', profile_key, string.sub(frame, 2))
+    if type(ledger) == 'string' and sound(ledger) then
+        tighten(ledger_key, ledger, batch.now)
+    end
+    return WRITTEN
+end
+
+-- An identity is claimed before its profile is written and settled after: what crashes in between lapses, and no
+-- identity ever names a profile that was refused.
+
+local CLAIMED, OWN, TAKEN, HAS_CONTACTS = 0, 1, 2, 3 -- and MARKER
+
+-- keys: marker, identity, ledger of the identity's anonymous profile
+-- frame: the profile is that anonymous profile u8, profile id
+-- answer: a code
+local function claim(batch, keys, at, frame)
+    local marker_key, identity_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local anonymous, profile = string.byte(frame, 1) == 1, string.sub(frame, 2)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local owner = redis.call('GET', identity_key)
+    if owner == SETTLED .. profile then
+        return OWN
+    end
+    if owner and owner ~= PENDING .. profile then
+        return TAKEN
+    end
+    if not anonymous then
+        local ledger = redis.pcall('GET', ledger_key) or EMPTY
+        if type(ledger) ~= 'string' or #ledger ~= WIDTH or not sound(ledger) then
+            return HAS_CONTACTS
+        end
+        tighten(ledger_key, ledger, batch.now, SEALED)
+    end
+    redis.call('SET', identity_key, PENDING .. profile, 'PX', PENDING_MS)
+    return CLAIMED
+end
+
+-- keys: marker, identity, ledger of the identity's anonymous profile
+-- frame: keep u8, the profile is that anonymous profile u8, profile id
+-- answer: a code
+local function settle(batch, keys, at, frame)
+    local identity_key, ledger_key = keys[at + 2], keys[at + 3]
+    local keep, anonymous, profile = string.byte(frame, 1) == 1, string.byte(frame, 2) == 1, string.sub(frame, 3)
+    local owner = redis.call('GET', identity_key)
+    local ledger = not anonymous and redis.pcall('GET', ledger_key) or EMPTY
+    local sealable = not anonymous and type(ledger) == 'string' and #ledger == WIDTH and sound(ledger)
+    if keep then
+        if owner and owner ~= PENDING .. profile then
+            return owner == SETTLED .. profile and OWN or TAKEN
+        end
+        redis.call('SET', identity_key, SETTLED .. profile)
+        if sealable then
+            tighten(ledger_key, ledger, batch.now, SEALED) -- kept for as long as anyone may still commit on it
+        end
+    elseif owner == PENDING .. profile then
+        redis.call('DEL', identity_key)
+        if sealable then
+            tighten(ledger_key, ledger, batch.now, OPEN)
+        end
+    end
+    return CLAIMED
+end
+
+-- Versions -------------------------------------------------------------------------------------------------------------
+
+local function takt_commit_v1(keys, args)
+    return each(keys, args, 5, commit, CORRUPT)
+end
+
+local function takt_mark_v1(keys, args)
+    return each(keys, args, 4, mark)
+end
+
+local function takt_put_v1(keys, args)
+    return each(keys, args, 3, put)
+end
+
+local function takt_claim_v1(keys, args)
+    return each(keys, args, 3, claim)
+end
+
+local function takt_settle_v1(keys, args)
+    return each(keys, args, 3, settle)
+end

@@ -1,0 +1,98 @@
+"""Every key of the store, and the digests in them. No other module builds a key.
+
+    takt:{17}:m                 marker of partition 17
+    takt:{17}:p:<person>        profile record
+    takt:{17}:l:<person>        contact ledger
+    takt:{17}:r:<person>:<n>    request and event ids of generation n
+    takt:{17}:i:<identity>      who an identity is
+    takt:{17}:log               decisions and feedback
+    takt:{0}:layouts            registered record layouts
+
+`<person>` is 12 bytes of BLAKE2b of the profile id and `<identity>` 16 of namespace and value, raw: no key can be read
+back to a name. The hash tag keeps all that one commit touches in one slot of a cluster. A person's partition is the
+CRC-32 of the profile id modulo the number of partitions, which is chosen once. An identity lives in the partition of
+its anonymous profile, so that claiming it and closing that profile's ledger are one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Final, NamedTuple
+
+from takt.identity import anonymous_digest, anonymous_id
+
+DEFAULT_PARTITIONS: Final = 64
+MAX_PARTITIONS: Final = 4096
+LAYOUTS: Final = b"takt:{0}:layouts"
+
+
+class PersonKeys(NamedTuple):
+    """All keys of one person, and those of the partition they live in."""
+
+    partition: int
+    marker: bytes
+    log: bytes
+    profile: bytes
+    ledger: bytes
+    ids: bytes
+    """Without the generation, which follows from the store's time."""
+
+
+class IdentityKeys(NamedTuple):
+    """The key of an identity, and the ledger that it had while it was anonymous."""
+
+    partition: int
+    marker: bytes
+    identity: bytes
+    anonymous: str
+    anonymous_ledger: bytes
+
+
+def marker(partition: int) -> bytes:
+    """Key of a partition's marker. That of partition 0 is found without knowing how many there are."""
+    return b"takt:{%d}:m" % partition
+
+
+def log(partition: int) -> bytes:
+    """Key of a partition's log stream."""
+    return b"takt:{%d}:log" % partition
+
+
+def partition_of(profile_id: str, partitions: int) -> int:
+    """Partition of a person, 0 to `partitions - 1`."""
+    return zlib.crc32(profile_id.encode()) % partitions
+
+
+def person(profile_id: str, partitions: int) -> PersonKeys:
+    """Keys of a person."""
+    name = profile_id.encode()
+    partition = zlib.crc32(name) % partitions
+    prefix = b"takt:{%d}:" % partition
+    digest = hashlib.blake2b(name, digest_size=12, person=b"takt-person").digest()
+    return PersonKeys(
+        partition,
+        prefix + b"m",
+        prefix + b"log",
+        prefix + b"p:" + digest,
+        prefix + b"l:" + digest,
+        prefix + b"r:" + digest,
+    )
+
+
+def identity(namespace: str, value: str, partitions: int) -> IdentityKeys:
+    """Keys of an identity."""
+    anonymous = anonymous_id(namespace, value)
+    keys = person(anonymous, partitions)
+    prefix = b"takt:{%d}:i:" % keys.partition
+    return IdentityKeys(keys.partition, keys.marker, prefix + anonymous_digest(anonymous), anonymous, keys.ledger)
+
+
+def request_digest(request_id: str) -> bytes:
+    """16 bytes that stand for a request id."""
+    return hashlib.blake2b(request_id.encode(), digest_size=16, person=b"takt-request").digest()
+
+
+def event_digest(event_id: str) -> bytes:
+    """16 bytes that stand for a feedback event's id. An event and a request of the same id do not meet."""
+    return hashlib.blake2b(event_id.encode(), digest_size=16, person=b"takt-event").digest()

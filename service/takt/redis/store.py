@@ -1,0 +1,195 @@
+"""`takt.ports.Store` on Redis or Valkey: a fixed number of commands per batch, whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from takt.clock import Clock
+from takt.domain.ledger import EMPTY
+from takt.domain.request import Identity
+from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite
+from takt.redis import frames, keys
+from takt.redis.calls import Calls, Unit
+from takt.redis.functions import Functions, Mode
+from takt.redis.marker import Marker, check_marker, read_marker
+from takt.redis.server import Server, inspect
+from takt.redis.trips import RoundTrips
+from takt.redis.wire import Address, Wire
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A profile's claim on one of its identities."""
+
+    profile_id: str
+    keys: keys.IdentityKeys
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the profile is the one that stands for this identity anyway."""
+        return self.profile_id == self.keys.anonymous
+
+    def made(self) -> Unit:
+        """Unit that makes the claim."""
+        return self._unit(frames.claim(self.profile_id, anonymous=self.anonymous))
+
+    def settled(self, *, keep: bool) -> Unit:
+        """Unit that ends the claim."""
+        return self._unit(frames.settle(self.profile_id, keep=keep, anonymous=self.anonymous))
+
+    def _unit(self, frame: bytes) -> Unit:
+        touched = (self.keys.marker, self.keys.identity, self.keys.anonymous_ledger)
+        return Unit(self.keys.partition, touched, frame)
+
+
+class RedisStore:
+    """The store of one Redis or Valkey server. Safe to use from many threads; every call may raise `StoreError`.
+
+    On a plain server every batch is one command per call (`fetch`: two in one pipeline). On a server in cluster mode it
+    is one per partition touched, all in one round trip.
+    """
+
+    def __init__(
+        self, wire: Wire, marker: Marker, server: Server, *, functions: Functions, clock: Clock | None = None
+    ) -> None:
+        self.marker = marker
+        self.server = server
+        self._wire = wire
+        self._clock = clock
+        self._calls = Calls(wire, functions, marker, per_slot=server.cluster, clock=clock)
+
+    @classmethod
+    def open(
+        cls,
+        address: Address | str,
+        *,
+        store_id: str | None = None,
+        clock: Clock | None = None,
+        trips: RoundTrips | None = None,
+        mode: Mode = "auto",
+        wire: Wire | None = None,
+    ) -> RedisStore:
+        """Connect, and refuse a server that is not a Takt store, has lost data or would.
+
+        `store_id` is the one expected, None for any. `clock` stands in for the server's time in simulations and tests;
+        it must not run slower than real time, after which ids are forgotten. Raises `StoreError`, `StoreMarkerError`.
+        """
+        address = Address(address) if isinstance(address, str) else address
+        wire = wire or Wire(address, trips=trips)
+        try:
+            server = inspect(wire)
+            for warning in server.check():
+                log.warning("store", message=warning)
+            marker = read_marker(wire, store_id)
+            functions = Functions(wire, mode)
+            functions.load()
+        except BaseException:
+            wire.close()
+            raise
+        return cls(wire, marker, server, functions=functions, clock=clock)
+
+    @property
+    def trips(self) -> RoundTrips:
+        """Round trips so far, by name."""
+        return self._wire.trips
+
+    @property
+    def wire(self) -> Wire:
+        """The connections, with their breaker."""
+        return self._wire
+
+    def check_marker(self) -> None:
+        """See `takt.ports.Store`."""
+        check_marker(self._wire, self.marker)
+
+    def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
+        """See `takt.ports.Store`. A claim that is not settled yet names nobody."""
+        named = [keys.identity(i.namespace, i.value, self.marker.partitions) for i in identities]
+        values, _ = self._calls.read("resolve", [(key.partition, key.identity) for key in named])
+        return [value[1:].decode() if value is not None and value[:1] == b"=" else None for value in values]
+
+    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+        """See `takt.ports.Store`. The time is read first, so that a snapshot is never taken for younger than it is."""
+        people = [keys.person(profile_id, self.marker.partitions) for profile_id in profile_ids]
+        wanted = [(p.partition, key) for p in people for key in (p.profile, p.ledger)]
+        values, (time,) = self._calls.read("fetch", wanted, ("TIME",))
+        return Fetched(
+            now_us=self._clock.now_us() if self._clock else int(time[0]) * 1_000_000 + int(time[1]),
+            records=values[::2],
+            ledgers=[EMPTY if ledger is None else ledger for ledger in values[1::2]],
+        )
+
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        """See `takt.ports.Store`."""
+        units = []
+        for group in groups:
+            person = keys.person(group.profile_id, self.marker.partitions)
+            touched = (person.marker, person.log, person.profile, person.ledger, person.ids)
+            units.append(Unit(person.partition, touched, frames.group(group)))
+        answers = self._calls.run("commit", "takt_commit_v1", units)
+        return [frames.outcome(group, *answer) for group, answer in zip(groups, answers, strict=True)]
+
+    def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
+        """See `takt.ports.Store`. On `StoreMarkerError` other partitions' events were applied; repeating is safe."""
+        units = []
+        for mark in marks:
+            person = keys.person(mark.profile_id, self.marker.partitions)
+            touched = (person.marker, person.log, person.ledger, person.ids)
+            units.append(Unit(person.partition, touched, frames.mark(mark)))
+        return [frames.mark_outcome(code) for code in self._calls.codes("mark", "takt_mark_v1", units)]
+
+    def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        """See `takt.ports.Store`. Three round trips: claim the identities, write the profiles, settle the claims.
+
+        A crash in between leaves claims that lapse after ten seconds and name nobody until then; a profile whose
+        identities lapsed is complete once it is put again.
+        """
+        claims = [
+            (at, _Claim(write.profile_id, keys.identity(identity.namespace, identity.value, self.marker.partitions)))
+            for at, write in enumerate(writes)
+            for identity in write.identities
+        ]
+        answers = self._calls.codes("put", "takt_claim_v1", [claim.made() for _, claim in claims])
+        by_write: list[list[int]] = [[] for _ in writes]
+        for (at, _), answer in zip(claims, answers, strict=True):
+            by_write[at].append(answer)
+        outcomes = [frames.refusals(codes) for codes in by_write]
+
+        units = []
+        for write, outcome in zip(writes, outcomes, strict=True):
+            if outcome is ProfileOutcome.WRITTEN:
+                person = keys.person(write.profile_id, self.marker.partitions)
+                touched = (person.marker, person.profile, person.ledger)
+                units.append(Unit(person.partition, touched, frames.put(write)))
+        self._calls.codes("put", "takt_put_v1", units)
+
+        made = [(at, claim) for (at, claim), answer in zip(claims, answers, strict=True) if answer == frames.CLAIMED]
+        # what is kept comes first: giving back must not undo what an earlier write of the same profile was given
+        made.sort(key=lambda item: outcomes[item[0]] is not ProfileOutcome.WRITTEN)
+        settled = self._calls.codes(
+            "put",
+            "takt_settle_v1",
+            [claim.settled(keep=outcomes[at] is ProfileOutcome.WRITTEN) for at, claim in made],
+        )
+        for (at, _), answer in zip(made, settled, strict=True):
+            if outcomes[at] is ProfileOutcome.WRITTEN:
+                outcomes[at] = frames.refusals([answer])
+        return outcomes
+
+    def layouts(self) -> dict[int, str]:
+        """See `takt.ports.Store`."""
+        (flat,) = self._wire.call("layouts", [("HGETALL", keys.LAYOUTS)])
+        return {int(name): text.decode() for name, text in zip(flat[::2], flat[1::2], strict=True)}
+
+    def register_layout(self, fingerprint: int, layout: str) -> None:
+        """See `takt.ports.Store`. The first text stands."""
+        self._wire.call("layouts", [("HSETNX", keys.LAYOUTS, str(fingerprint), layout)])
+
+    def close(self) -> None:
+        """See `takt.ports.Store`."""
+        self._wire.close()

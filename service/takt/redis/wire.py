@@ -1,0 +1,179 @@
+"""Commands out, replies in: one call is one round trip, never repeated by itself.
+
+A client library that sends a command again after a lost reply could commit twice behind the caller's back. Here a lost
+reply is a `StoreError`, the connection is dropped, and the next call makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from takt.clock import Clock, SystemClock
+from takt.errors import StoreError
+from takt.redis.breaker import Breaker
+from takt.redis.trips import RoundTrips
+
+Argument = bytes | str | int
+Command = tuple[Argument, ...]
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a store is and how to get in. Raises `StoreError` if that cannot mean anything."""
+
+    url: str
+    """`redis://`, `rediss://` (TLS) or `unix:///path/to/socket`; `?db=1` picks a database."""
+    timeout_s: float = 0.25
+    """How long to wait for a connection, and for the next part of a reply."""
+    password_file: Path | None = None
+    """File whose first line is the password: a URL ends up in process lists and logs."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that may sign the server's certificate; the system's own by default."""
+    max_connections: int = 128
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.url).scheme
+        if scheme not in _SCHEMES:
+            raise StoreError(f"{self.shown}: a store's URL starts with redis://, rediss:// or unix://")
+        if self.ca_file is not None and scheme != "rediss":
+            raise StoreError(f"{self.shown}: a CA file is for TLS; use rediss:// with it")
+        if self.timeout_s <= 0:
+            raise StoreError(f"{self.shown}: a time-out of {self.timeout_s} s; it must be positive")
+
+    @property
+    def shown(self) -> str:
+        """The URL without user, password and options, for people and logs."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def password(self) -> str | None:
+        """Read the password file. Raises `StoreError` naming the file."""
+        if self.password_file is None:
+            return None
+        try:
+            lines = self.password_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self.password_file}: cannot be read as the store's password: {error}") from error
+        if not lines or not lines[0]:
+            raise StoreError(f"{self.password_file}: is empty; its first line should be the store's password")
+        return lines[0]
+
+
+class Wire:
+    """Connections to one server, shared by all threads.
+
+    Every method raises `StoreError` when the server cannot be reached, is too slow, or left alone by the breaker.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        trips: RoundTrips | None = None,
+        breaker: Breaker | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.shown = address.shown
+        self.trips = trips or RoundTrips()
+        self._clock = clock or SystemClock()
+        self.breaker = breaker or Breaker(self._clock)
+        self._pool = _pool(address)
+
+    def call(self, name: str, commands: Sequence[Command]) -> list[Any]:
+        """Send commands and give their replies, all in one round trip counted as `name`. Raises on any error reply."""
+        replies = self.attempt(name, commands)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise StoreError(f"{self.shown}: {explained(reply)}")
+        return replies
+
+    def attempt(self, name: str, commands: Sequence[Command]) -> list[Any]:
+        """Do as `call` does, with error replies among the replies as `redis.exceptions.ResponseError`."""
+        if not self.breaker.admit():
+            raise StoreError(f"{self.shown}: did not answer lately and is left alone for a moment")
+        begun_us = self._clock.monotonic_us()
+        try:
+            replies = self._exchange(commands)
+        except (RedisError, OSError) as error:
+            self.breaker.failed()
+            self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=False)
+            raise StoreError(f"{self.shown}: {explained(error)}") from error
+        except BaseException:
+            self.breaker.failed()
+            raise
+        self.breaker.succeeded()
+        self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=True)
+        return replies
+
+    def close(self) -> None:
+        """Close all connections. Calls under way fail."""
+        self._pool.close()
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        connection: Any = self._pool.get_connection()  # its methods carry no annotations
+        complete = False
+        try:
+            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            replies: list[Any] = []
+            for _ in commands:
+                try:
+                    replies.append(connection.read_response())
+                except ResponseError as error:
+                    replies.append(error)
+            complete = True
+            return replies
+        finally:
+            if not complete:
+                # a reply that comes after all must not be taken for the answer to the next call
+                connection.disconnect()
+            self._pool.release(connection)
+
+
+def explained(error: Exception) -> str:
+    """Say what is the matter, with advice where there is any."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+        return "refuses to let us in; check user and password file"
+    if isinstance(error, RedisTimeoutError):
+        return "does not answer in time"
+    if text.startswith("READONLY"):
+        return "is a replica and takes no writes; name the primary"
+    if text.startswith("OOM"):
+        return "is out of memory (maxmemory); nothing more can be written"
+    if text.startswith(("MOVED", "CLUSTERDOWN", "CROSSSLOT")):
+        return f"is a cluster of several nodes, which this version does not route to ({text})"
+    return text
+
+
+def _pool(address: Address) -> redis.ConnectionPool:
+    options: dict[str, Any] = {
+        "decode_responses": False,
+        "driver_info": None,  # saves two round trips per connection
+        "health_check_interval": 0,
+        "max_connections": address.max_connections,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": address.timeout_s,
+        "socket_timeout": address.timeout_s,
+    }
+    password = address.password()
+    if password is not None:
+        options["password"] = password
+    if address.ca_file is not None:
+        options["ssl_ca_certs"] = str(address.ca_file)
+    try:
+        return redis.ConnectionPool.from_url(address.url, **options)
+    except ValueError as error:
+        raise StoreError(f"{address.shown}: {error}") from error
