@@ -128,7 +128,8 @@ class Mark:
     """One feedback event."""
 
     event_id: str
-    profile_id: str
+    person: bytes
+    """`takt.domain.decision.person_address` of whom it concerns: a decision id alone leads to it."""
     decision: int
     """`takt.domain.decision.ledger_code` of the decision id; 0 if the event names none."""
     offer: int
@@ -160,6 +161,8 @@ class ProfileWrite:
     identities: tuple[Identity, ...]
     tightens: bool
     """Consent, zone or the like may have changed: the ledger's gate moves in the same step."""
+    expected: bytes | None = None
+    """The record that this one was made from, empty if there was none; None: whatever stands there."""
 
 
 class ProfileOutcome(StrEnum):
@@ -170,6 +173,8 @@ class ProfileOutcome(StrEnum):
     """An identity names another profile; nothing of this profile was written. `Link` merges."""
     IDENTITY_HAS_CONTACTS = "IDENTITY_HAS_CONTACTS"
     """An identity has an anonymous ledger with contacts; nothing of this profile was written. `Link` merges."""
+    CHANGED = "CHANGED"
+    """The record is not the expected one; nothing of this profile was written. Make it anew and repeat."""
 
 
 class Store(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from takt.domain.decision import person_address
 from takt.domain.ledger import EntryState
 from takt.memory.ledger import Ledger, LedgerEntry
 from takt.ports import Entry, Group, Mark, MarkKind, ProfileWrite, Store
@@ -65,7 +66,7 @@ def group(profile_id: str, *entries: Entry, **changes: Any) -> Group:
 def mark(profile_id: str, event_id: str, kind: MarkKind, **changes: Any) -> Mark:
     """A feedback event on decision 77."""
     fields: dict[str, Any] = {"decision": 77, "offer": 0, "suppression": b"", "record": f"log {event_id}".encode()}
-    return Mark(event_id=event_id, profile_id=profile_id, kind=kind, **(fields | changes))
+    return Mark(event_id=event_id, person=person_address(profile_id), kind=kind, **(fields | changes))
 
 
 def write(profile_id: str, record: bytes = b"record", **changes: Any) -> ProfileWrite:

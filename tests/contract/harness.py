@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import redis
 
 from takt.clock import ManualClock
+from takt.domain.decision import person_address
 from takt.memory.store import MemoryStore
 from takt.ports import Store
 from takt.redis import keys
@@ -52,7 +53,7 @@ class MemoryHarness:
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
         """See `Harness`."""
-        self._memory.ledgers[profile_id] = data
+        self._memory.ledgers[person_address(profile_id)] = data
 
     def lose_marker(self, profile_id: str) -> None:  # noqa: ARG002 -- it guards everybody
         """See `Harness`."""
@@ -86,7 +87,7 @@ class RedisHarness:
         return [
             (kinds[fields[b"t"]], fields[b"r"])
             for partition in range(self.marker.partitions)
-            for _, fields in self.client.xrange(keys.log(partition))
+            for _, fields in cast("list[Any]", self.client.xrange(keys.log(partition)))
         ]
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:

@@ -208,3 +208,15 @@ def test_marker_is_checked(harness: Harness) -> None:
 
     with pytest.raises(StoreMarkerError):
         harness.store.check_marker()
+
+
+def test_a_write_made_from_another_record_is_refused(harness: Harness) -> None:
+    """Whoever changes a record that others have changed meanwhile is told so, and gets no identity by it."""
+    assert [ProfileOutcome.WRITTEN] == harness.store.put([write("p", b"one", expected=b"")])
+    assert [ProfileOutcome.CHANGED] == harness.store.put([write("p", b"two", expected=b"", identities=(LOGIN,))])
+    assert [ProfileOutcome.CHANGED] == harness.store.put([write("p", b"two", expected=b"other")])
+    assert [b"one"] == harness.store.fetch(["p"]).records
+    assert [None] == harness.store.resolve([LOGIN])
+    assert [ProfileOutcome.WRITTEN] == harness.store.put([write("p", b"two", expected=b"one", identities=(LOGIN,))])
+    assert [b"two"] == harness.store.fetch(["p"]).records
+    assert ["p"] == harness.store.resolve([LOGIN])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from takt.clock import MINUTE_US, Clock
+from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, WIDTH, LedgerState
 from takt.domain.request import Identity
 from takt.errors import StoreMarkerError
@@ -71,10 +72,11 @@ class MemoryStore:
         self.log: list[tuple[str, bytes]] = []
         """What was logged, oldest first: `decision` or `feedback`, and the record."""
         self.records: dict[str, bytes] = {}
-        self.ledgers: dict[str, bytes] = {}
+        self.ledgers: dict[bytes, bytes] = {}
+        """By address of the person."""
         self._clock = clock
         self._retention_us = retention_us
-        self._ids: dict[str, _Ids] = {}
+        self._ids: dict[bytes, _Ids] = {}
         self._identities: dict[Identity, str] = {}
         self._layouts: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -95,7 +97,7 @@ class MemoryStore:
             return Fetched(
                 now_us=self._clock.now_us(),
                 records=[self.records.get(profile_id) for profile_id in profile_ids],
-                ledgers=[self.ledgers.get(profile_id, EMPTY) for profile_id in profile_ids],
+                ledgers=[self.ledgers.get(person_address(profile_id), EMPTY) for profile_id in profile_ids],
             )
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -131,7 +133,7 @@ class MemoryStore:
 
     def _commit(self, group: Group, now_us: int) -> Outcome:
         contacts = parse_entries(b"".join(entry.contacts for entry in group.entries))
-        ids = self._remembered(group.profile_id, now_us)
+        ids = self._remembered(person_address(group.profile_id), now_us)
 
         known = {
             entry.request_id: Remembered(found.digest, self.log[found.at][1])
@@ -146,7 +148,7 @@ class MemoryStore:
             return self._fresh(Commit.STALE, group.profile_id, now_us)
         if group.compare or contacts:
             try:
-                ledger = Ledger.parse(self.ledgers.get(group.profile_id, EMPTY))
+                ledger = Ledger.parse(self.ledgers.get(person_address(group.profile_id), EMPTY))
             except CorruptLedgerError:
                 return Outcome(Commit.CORRUPT, now_us, {})
             if ledger.state != LedgerState.OPEN:
@@ -158,7 +160,7 @@ class MemoryStore:
                 ledger = ledger.with_room_for(len(contacts), group.max_entries, group.trim_before_us)
                 if len(ledger.entries) + len(contacts) > group.max_entries:
                     return Outcome(Commit.LEDGER_FULL, now_us, {})
-                self.ledgers[group.profile_id] = ledger.appended(contacts).pack()
+                self.ledgers[person_address(group.profile_id)] = ledger.appended(contacts).pack()
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
             self.log.append(("decision", entry.record))
@@ -166,14 +168,14 @@ class MemoryStore:
 
     def _mark(self, mark: Mark, now_us: int) -> MarkOutcome:
         suppression = parse_entries(mark.suppression)
-        ids = self._remembered(mark.profile_id, now_us)
+        ids = self._remembered(mark.person, now_us)
         if ids.get(f"e{mark.event_id}"):
             return MarkOutcome.DUPLICATE
         self.check_marker()
         ids.current[f"e{mark.event_id}"] = _Id(b"", len(self.log))
         self.log.append(("feedback", mark.record))
         try:
-            before = Ledger.parse(self.ledgers.get(mark.profile_id, EMPTY))
+            before = Ledger.parse(self.ledgers.get(mark.person, EMPTY))
         except CorruptLedgerError:
             return MarkOutcome.ORPHAN
         after = before
@@ -184,7 +186,7 @@ class MemoryStore:
         for entry in suppression:
             after = after.suppressed(entry, now_us)
         if after != before:
-            self.ledgers[mark.profile_id] = after.pack()
+            self.ledgers[mark.person] = after.pack()
         return outcome
 
     def _put(self, write: ProfileWrite, now_us: int) -> ProfileOutcome:
@@ -193,38 +195,43 @@ class MemoryStore:
         for identity in write.identities:
             owner = self._identities.get(identity)
             anonymous = anonymous_id(identity.namespace, identity.value)
+            ledger = self.ledgers.get(person_address(anonymous), EMPTY)
             if owner not in (None, write.profile_id):
                 return ProfileOutcome.IDENTITY_TAKEN
             if owner is None and anonymous != write.profile_id:
-                if len(self.ledgers.get(anonymous, EMPTY)) != WIDTH:
+                if len(ledger) != WIDTH:
                     return ProfileOutcome.IDENTITY_HAS_CONTACTS
                 claimed.append(anonymous)
+        if write.expected is not None and self.records.get(write.profile_id, b"") != write.expected:
+            return ProfileOutcome.CHANGED
         for identity in write.identities:
             self._identities[identity] = write.profile_id
         for anonymous in claimed:
             # whoever read this ledger while the identity was nobody's must not write to it any more
-            sealed = Ledger.parse(self.ledgers.get(anonymous, EMPTY)).tightened(now_us)
-            self.ledgers[anonymous] = Ledger(
+            address = person_address(anonymous)
+            sealed = Ledger.parse(self.ledgers.get(address, EMPTY)).tightened(now_us)
+            self.ledgers[address] = Ledger(
                 sealed.gate, sealed.appends, sealed.trimmed_before_us, LedgerState.SEALED
             ).pack()
         self.records[write.profile_id] = write.record
         if write.tightens:
-            self._tighten(write.profile_id, now_us)
+            self._tighten(person_address(write.profile_id), now_us)
         return ProfileOutcome.WRITTEN
 
-    def _tighten(self, profile_id: str, now_us: int) -> None:
+    def _tighten(self, person: bytes, now_us: int) -> None:
         try:
-            ledger = Ledger.parse(self.ledgers.get(profile_id, EMPTY))
+            ledger = Ledger.parse(self.ledgers.get(person, EMPTY))
         except CorruptLedgerError:
             return  # nothing is committed on it anyway
-        self.ledgers[profile_id] = ledger.tightened(now_us).pack()
+        self.ledgers[person] = ledger.tightened(now_us).pack()
 
     def _fresh(
         self, commit: Commit, profile_id: str, now_us: int, known: dict[str, Remembered] | None = None
     ) -> Outcome:
-        return Outcome(commit, now_us, known or {}, self.records.get(profile_id), self.ledgers.get(profile_id, EMPTY))
+        ledger = self.ledgers.get(person_address(profile_id), EMPTY)
+        return Outcome(commit, now_us, known or {}, self.records.get(profile_id), ledger)
 
-    def _remembered(self, profile_id: str, now_us: int) -> _Ids:
-        ids = self._ids.setdefault(profile_id, _Ids())
+    def _remembered(self, person: bytes, now_us: int) -> _Ids:
+        ids = self._ids.setdefault(person, _Ids())
         ids.turn(now_us // self._retention_us)
         return ids

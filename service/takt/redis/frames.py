@@ -14,6 +14,7 @@ _COMMON: Final = struct.Struct("<qq")
 _GROUP: Final = struct.Struct("<BqqqqqIqI")
 _ENTRY: Final = struct.Struct("<16s16sI")
 _MARK: Final = struct.Struct("<16sBQII")
+_PUT: Final = struct.Struct("<BBI")
 _LENGTH: Final = struct.Struct("<I")
 
 _COMMITS: Final = (
@@ -30,6 +31,7 @@ _KINDS: Final = {MarkKind.NONE: 0, MarkKind.SHOWN: 1, MarkKind.CLICKED: 2, MarkK
 MARKER: Final = 4
 """Code with which every function says that a partition's marker is not the expected one."""
 
+CHANGED: Final = 1
 CLAIMED: Final = 0
 _CLAIMS: Final = {2: ProfileOutcome.IDENTITY_TAKEN, 3: ProfileOutcome.IDENTITY_HAS_CONTACTS}
 
@@ -100,7 +102,13 @@ def mark_outcome(answer: int) -> MarkOutcome:
 
 def put(write: ProfileWrite) -> bytes:
     """Frame of a profile to write."""
-    return (b"\1" if write.tightens else b"\0") + write.record
+    expected = write.expected or b""
+    return _PUT.pack(write.tightens, write.expected is not None, len(expected)) + expected + write.record
+
+
+def put_outcome(answer: int) -> ProfileOutcome:
+    """Outcome of a profile's own write."""
+    return ProfileOutcome.CHANGED if answer == CHANGED else ProfileOutcome.WRITTEN
 
 
 def claim(profile_id: str, *, anonymous: bool) -> bytes:

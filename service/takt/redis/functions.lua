@@ -346,21 +346,25 @@ end
 
 -- Put ------------------------------------------------------------------------------------------------------------------
 
-local WRITTEN = 0 -- and MARKER
+local WRITTEN, CHANGED = 0, 1 -- and MARKER
 
 -- keys: marker, profile, ledger
--- frame: tightens u8, record
+-- frame: tightens u8, expects u8, expected record u4 + bytes (none: there is no record), record
 -- answer: a code
 local function put(batch, keys, at, frame)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local tightens, expects, expected, record = struct.unpack('<BBI4c0', frame)
     if redis.call('GET', marker_key) ~= batch.marker then
         return MARKER
     end
+    if expects == 1 and (redis.call('GET', profile_key) or '') ~= expected then
+        return CHANGED
+    end
     local ledger
-    if string.byte(frame, 1) == 1 then
+    if tightens == 1 then
         ledger = redis.pcall('GET', ledger_key) or EMPTY
     end
-    redis.call('SET', profile_key, string.sub(frame, 2))
+    redis.call('SET', profile_key, string.sub(frame, record))
     if type(ledger) == 'string' and sound(ledger) then
         tighten(ledger_key, ledger, batch.now)
     end

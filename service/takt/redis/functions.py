@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final, Literal
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from takt.errors import StoreError
 from takt.redis.wire import Command, Wire, explained
@@ -77,9 +77,9 @@ class Functions:
     @staticmethod
     def is_missing(reply: object) -> bool:
         """Whether a reply says that the server has lost the library: nothing ran, so it is safe to load and repeat."""
-        return isinstance(reply, ResponseError) and str(reply).startswith(
-            ("NOSCRIPT", "No matching script", "Function not found")
-        )
+        if isinstance(reply, NoScriptError):
+            return True
+        return isinstance(reply, ResponseError) and str(reply) == "Function not found"
 
     def _load_functions(self) -> ResponseError | None:
         """Load the library unless the server has it in this revision or a higher one; gives what refused it."""

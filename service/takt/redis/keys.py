@@ -17,9 +17,9 @@ its anonymous profile, so that claiming it and closing that profile's ledger are
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import Final, NamedTuple
 
+from takt.domain.decision import person_address
 from takt.identity import anonymous_digest, anonymous_id
 
 DEFAULT_PARTITIONS: Final = 64
@@ -61,15 +61,19 @@ def log(partition: int) -> bytes:
 
 def partition_of(profile_id: str, partitions: int) -> int:
     """Partition of a person, 0 to `partitions - 1`."""
-    return zlib.crc32(profile_id.encode()) % partitions
+    return person(profile_id, partitions).partition
 
 
 def person(profile_id: str, partitions: int) -> PersonKeys:
     """Keys of a person."""
-    name = profile_id.encode()
-    partition = zlib.crc32(name) % partitions
+    return person_at(person_address(profile_id), partitions)
+
+
+def person_at(address: bytes, partitions: int) -> PersonKeys:
+    """Keys of the person at an address (`takt.domain.decision.person_address`)."""
+    partition = int.from_bytes(address[:4], "little") % partitions
     prefix = b"takt:{%d}:" % partition
-    digest = hashlib.blake2b(name, digest_size=12, person=b"takt-person").digest()
+    digest = address[4:]
     return PersonKeys(
         partition,
         prefix + b"m",

@@ -99,6 +99,15 @@ class RedisStore:
         return self._wire.trips
 
     @property
+    def uses_scripts(self) -> bool:
+        """Whether scripts stand in for functions on this server."""
+        return self._calls.functions.uses_scripts
+
+    def keys_of(self, profile_id: str) -> keys.PersonKeys:
+        """Keys of a person, for tools that look into the store."""
+        return keys.person(profile_id, self.marker.partitions)
+
+    @property
     def wire(self) -> Wire:
         """The connections, with their breaker."""
         return self._wire
@@ -115,7 +124,7 @@ class RedisStore:
 
     def fetch(self, profile_ids: Sequence[str]) -> Fetched:
         """See `takt.ports.Store`. The time is read first, so that a snapshot is never taken for younger than it is."""
-        people = [keys.person(profile_id, self.marker.partitions) for profile_id in profile_ids]
+        people = [self.keys_of(profile_id) for profile_id in profile_ids]
         wanted = [(p.partition, key) for p in people for key in (p.profile, p.ledger)]
         values, (time,) = self._calls.read("fetch", wanted, ("TIME",))
         return Fetched(
@@ -128,7 +137,7 @@ class RedisStore:
         """See `takt.ports.Store`."""
         units = []
         for group in groups:
-            person = keys.person(group.profile_id, self.marker.partitions)
+            person = self.keys_of(group.profile_id)
             touched = (person.marker, person.log, person.profile, person.ledger, person.ids)
             units.append(Unit(person.partition, touched, frames.group(group)))
         answers = self._calls.run("commit", "takt_commit_v1", units)
@@ -138,7 +147,7 @@ class RedisStore:
         """See `takt.ports.Store`. On `StoreMarkerError` other partitions' events were applied; repeating is safe."""
         units = []
         for mark in marks:
-            person = keys.person(mark.profile_id, self.marker.partitions)
+            person = keys.person_at(mark.person, self.marker.partitions)
             touched = (person.marker, person.log, person.ledger, person.ids)
             units.append(Unit(person.partition, touched, frames.mark(mark)))
         return [frames.mark_outcome(code) for code in self._calls.codes("mark", "takt_mark_v1", units)]
@@ -161,12 +170,13 @@ class RedisStore:
         outcomes = [frames.refusals(codes) for codes in by_write]
 
         units = []
-        for write, outcome in zip(writes, outcomes, strict=True):
-            if outcome is ProfileOutcome.WRITTEN:
-                person = keys.person(write.profile_id, self.marker.partitions)
-                touched = (person.marker, person.profile, person.ledger)
-                units.append(Unit(person.partition, touched, frames.put(write)))
-        self._calls.codes("put", "takt_put_v1", units)
+        free = [at for at, outcome in enumerate(outcomes) if outcome is ProfileOutcome.WRITTEN]
+        for at in free:
+            person = self.keys_of(writes[at].profile_id)
+            touched = (person.marker, person.profile, person.ledger)
+            units.append(Unit(person.partition, touched, frames.put(writes[at])))
+        for at, answer in zip(free, self._calls.codes("put", "takt_put_v1", units), strict=True):
+            outcomes[at] = frames.put_outcome(answer)
 
         made = [(at, claim) for (at, claim), answer in zip(claims, answers, strict=True) if answer == frames.CLAIMED]
         # what is kept comes first: giving back must not undo what an earlier write of the same profile was given

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -144,23 +152,24 @@ class Wire:
 def explained(error: Exception) -> str:
     """Say what is the matter, with advice where there is any."""
     text = str(error) or type(error).__name__
-    if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
-        return "refuses to let us in; check user and password file"
-    if isinstance(error, RedisTimeoutError):
-        return "does not answer in time"
-    if text.startswith("READONLY"):
-        return "is a replica and takes no writes; name the primary"
-    if text.startswith("OOM"):
-        return "is out of memory (maxmemory); nothing more can be written"
-    if text.startswith(("MOVED", "CLUSTERDOWN", "CROSSSLOT")):
-        return f"is a cluster of several nodes, which this version does not route to ({text})"
-    return text
+    match error:
+        case AuthenticationError():
+            return "refuses to let us in; check user and password file"
+        case RedisTimeoutError():
+            return "does not answer in time"
+        case ReadOnlyError():
+            return "is a replica and takes no writes; name the primary"
+        case OutOfMemoryError():
+            return "is out of memory (maxmemory); nothing more can be written"
+        case AskError() | ClusterDownError():  # AskError is also the base of MOVED
+            return f"is one node of a cluster of several, which is not supported ({text})"
+        case _:
+            return text
 
 
 def _pool(address: Address) -> redis.ConnectionPool:
     options: dict[str, Any] = {
         "decode_responses": False,
-        "driver_info": None,  # saves two round trips per connection
         "health_check_interval": 0,
         "max_connections": address.max_connections,
         "protocol": 2,
