@@ -48,7 +48,7 @@ def feedback_event(message: feedback_pb2.Event, path: str) -> FeedbackEvent | Ev
         occurred_at_us=time_us(message.occurred_at, f"{path}.occurred_at", found)
         if message.HasField("occurred_at")
         else 0,
-        attributes=scalars(message.attributes, f"{path}.attributes", MOST_ATTRIBUTES, found),
+        attributes=scalars(message.attributes, f"{path}.attributes", found, most=MOST_ATTRIBUTES),
         value=message.value if message.HasField("value") else None,
     )
     if found:

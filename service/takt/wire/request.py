@@ -6,6 +6,7 @@ range. Names and types are judged by the engine, which knows the catalog.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,8 +61,13 @@ class Budget:
         return max(1, min(own, self.latest_us) if self.latest_us else own)
 
 
-def decide_request(message: decision_pb2.DecideRequest, budget: Budget) -> DecideRequest:
-    """What is asked, as a value. Raises `InvalidRequestError` with every violation found."""
+def decide_request(
+    message: decision_pb2.DecideRequest, budget: Budget, times: Container[str] = frozenset()
+) -> DecideRequest:
+    """What is asked, as a value. `times` are the context features that are declared as timestamps.
+
+    Raises `InvalidRequestError` with every violation found.
+    """
     found: list[Violation] = []
     if bool(message.profile_id) == bool(message.identities):
         found.append(Violation("profile_id", "give either profile_id or identities, and not both"))
@@ -95,7 +101,7 @@ def decide_request(message: decision_pb2.DecideRequest, budget: Budget) -> Decid
         placements=placements,
         profile_id=length(message.profile_id, "profile_id", found, most=LONGEST_PROFILE_ID),
         identities=identities,
-        context=scalars(message.context, "context", MOST_CONTEXT, found),
+        context=scalars(message.context, "context", found, most=MOST_CONTEXT, times=times),
         timings=timings,
         dry_run=message.dry_run,
         explain=explain or Explain.COUNTS,

@@ -7,7 +7,7 @@ list to add to.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -99,16 +99,33 @@ def _flags(message: types_pb2.StringList, path: str, found: list[Violation]) -> 
     return tuple(sorted(set(message.values)))
 
 
-def scalars(message: Mapping[str, types_pb2.Value], path: str, most: int, found: list[Violation]) -> dict[str, Scalar]:
-    """A map of values by name, in the order of names; values without a kind are left out, as missing."""
+def scalars(
+    message: Mapping[str, types_pb2.Value],
+    path: str,
+    found: list[Violation],
+    *,
+    most: int,
+    times: Container[str] | None = None,
+) -> dict[str, Scalar]:
+    """A map of values by name, in the order of names; values without a kind are left out, as missing.
+
+    `times` are the names that are declared as timestamps, None where nothing is declared. A timestamp is an int inside:
+    here the two are told apart.
+    """
     if len(message) > most:
         found.append(Violation(path, f"{len(message)} entries given, at most {most}"))
         return {}
     values: dict[str, Scalar] = {}
     for name in sorted(message):
-        value = scalar(message[name], entry(path, name), found)
-        if value is not None:
-            values[name] = value
+        kind = message[name].WhichOneof("kind")
+        if times is not None and kind == "int_value" and name in times:
+            found.append(Violation(entry(path, name), "is a timestamp; send a timestamp_value"))
+        elif times is not None and kind == "timestamp_value" and name not in times:
+            found.append(Violation(entry(path, name), "is not declared as a timestamp"))
+        else:
+            value = scalar(message[name], entry(path, name), found)
+            if value is not None:
+                values[name] = value
     return values
 
 
@@ -117,11 +134,13 @@ def entry(path: str, name: str) -> str:
     return f'{path}["{shown(name)[1:-1]}"]'
 
 
-def value_message(value: Scalar) -> types_pb2.Value:
-    """A value as a message. A timestamp is an int here, and becomes one there."""
+def value_message(value: Scalar, *, time: bool = False) -> types_pb2.Value:
+    """A value as a message; with `time`, an int is a timestamp. Without, it stays the int that it is inside."""
     match value:
         case bool():
             return types_pb2.Value(bool_value=value)
+        case int() if time:
+            return types_pb2.Value(timestamp_value=timestamp(value))
         case int():
             return types_pb2.Value(int_value=value)
         case float():

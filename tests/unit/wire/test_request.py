@@ -31,7 +31,7 @@ def message(**given: object) -> decision_pb2.DecideRequest:
 def wrong(given: decision_pb2.DecideRequest) -> dict[str, str]:
     """What is wrong with a request, by field."""
     with pytest.raises(InvalidRequestError) as refusal:
-        decide_request(given, BUDGET)
+        decide_request(given, BUDGET, {"t"})
     return {violation.field: violation.message for violation in refusal.value.violations}
 
 
@@ -76,7 +76,7 @@ def test_every_field_is_read() -> None:
         explain=Explain.FULL,
         allow_duplicates=True,
         deadline_us=1_020_000,
-    ) == decide_request(asked, BUDGET)
+    ) == decide_request(asked, BUDGET, {"since"})
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,8 @@ def test_number_of_placements_is_bounded(count: int) -> None:
         ({"context": {f"f{n}": Value(int_value=n) for n in range(65)}}, "context"),
         ({"context": {"t": Value(timestamp_value=Timestamp(seconds=10**12))}}, 'context["t"]'),
         ({"context": {"t": Value(timestamp_value=Timestamp(nanos=-1))}}, 'context["t"]'),
+        ({"context": {"t": Value(int_value=1)}}, 'context["t"]'),
+        ({"context": {"n": Value(timestamp_value=Timestamp())}}, 'context["n"]'),
         ({"context": {"f": Value(string_list_value=StringList(values=["x"] * 65))}}, 'context["f"]'),
         ({"context": {"f": Value(string_list_value=StringList(values=[""]))}}, 'context["f"]'),
         ({"profile_id": "p" * 65}, "profile_id"),

@@ -1,0 +1,134 @@
+"""What every call has in common: errors become statuses, and calls are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import structlog
+
+from takt.errors import TaktError
+from takt.rpc.errors import DefectError, NotServedError, Refusal, abort, refusal
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+_log = structlog.stdlib.get_logger("takt.rpc")
+
+
+class CallMeter(Protocol):
+    """What the edge tells of its own work. Implementations must be quick and never raise."""
+
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """A call ended with this status code. A stream ends once, however many answers it had."""
+        ...
+
+    def feedback(self, outcome: str) -> None:
+        """An event had this outcome."""
+        ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that is under way."""
+
+    begun_s: float
+    code: str = "OK"
+    """Name of the status that it ends with."""
+
+
+class Calls:
+    """The calls that are under way, counted as they end. For one event loop."""
+
+    def __init__(self, meter: CallMeter) -> None:
+        """Tell `meter` of every call."""
+        self.meter = meter
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def counted(self, method: str) -> Iterator[Call]:
+        """A call, from its begin to its end. One that is cancelled ends as that."""
+        call = Call(time.perf_counter())
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield call
+        except asyncio.CancelledError:
+            call.code = "CANCELLED"
+            raise
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+            self.meter.called(method, call.code, time.perf_counter() - call.begun_s)
+
+    async def idle(self, timeout_s: float) -> bool:
+        """Wait until no call is under way; whether that came within `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+class Servicer(Protocol):
+    """What `answering` needs of a servicer."""
+
+    @property
+    def calls(self) -> Calls:
+        """Where its calls are counted."""
+        ...
+
+
+def refused_for(error: Exception, method: str) -> Refusal:
+    """What a caller is told of any error. One that nobody foresaw is written to the log."""
+    if isinstance(error, TaktError):
+        return refusal(error)
+    defect = DefectError()
+    _log.error("defect", method=method, call=defect.call, exc_info=error)
+    return refusal(defect)
+
+
+def answering(
+    method: Callable[[Any, Request, Context], Awaitable[Response]],
+) -> Callable[[Any, Request, Context], Awaitable[Response]]:
+    """A unary call that refuses with the right status where `method` raises, and is counted."""
+    name = method.__qualname__
+
+    @functools.wraps(method)
+    async def answered(self: Servicer, request: Request, context: Context) -> Response:
+        with self.calls.counted(name) as call:
+            try:
+                return await method(self, request, context)
+            except Exception as error:  # noqa: BLE001 - all are mapped in one place
+                refused = refused_for(error, name)
+                call.code = refused.code.name
+                return await abort(context, refused)
+
+    return answered
+
+
+async def not_served(_: AsyncIterator[Any], context: Context, *, method: str) -> None:
+    """Refuse a call that belongs to the contract and has to wait for its version."""
+    await abort(context, refusal(NotServedError(method)))
+
+
+def unserved(service: Any) -> grpc.GenericRpcHandler:
+    """A handler that refuses every call of a service, given by its descriptor."""
+    # whatever the call's kind, a handler of streams can end it without reading
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        method.name: grpc.stream_stream_rpc_method_handler(
+            functools.partial(not_served, method=f"{service.name}.{method.name}")
+        )
+        for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)

@@ -1,0 +1,160 @@
+"""Concurrent calls become batches: what came while the last batch was at work is the next one.
+
+One thread does the work; nothing waits for company, so that a lone call is a batch of one at once. What waits is
+bounded. A call whose caller has gone, or whose time is spent, is dropped before the work sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import structlog
+
+from takt.errors import StoreError, TaktError
+from takt.rpc.errors import DefectError, DrainingError, LateError, OverloadedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+
+RETRY_AFTER_S: Final = 0.1
+"""What those are told who found too much waiting: some batches later."""
+
+_log = structlog.stdlib.get_logger("takt.rpc")
+
+
+class _Call(Generic[Ask, Answer]):
+    """One call that waits. Its future being done means that nobody waits any more."""
+
+    __slots__ = ("ask", "future")
+
+    def __init__(self, ask: Ask, future: asyncio.Future[Answer]) -> None:
+        self.ask = ask
+        self.future = future
+
+
+class Gather(Generic[Ask, Answer]):
+    """Gathers calls of one event loop for one thread that works on batches."""
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Ask]], Sequence[Answer | TaktError]],
+        *,
+        name: str,
+        max_batch: int,
+        max_waiting: int,
+    ) -> None:
+        """`work` answers a batch in order, with an error in the place of an ask that was wrong. One thread calls it."""
+        self._work = work
+        self._name = name
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._queue: SimpleQueue[_Call[Ask, Answer] | None] = SimpleQueue()
+        self._draining = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work. Call it on the event loop that will ask."""
+        loop = asyncio.get_running_loop()
+        # a daemon: work that never returns must not keep the process from ending
+        self._thread = threading.Thread(target=self._run, args=(loop,), name=f"takt-{self._name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait, those whose callers have gone included."""
+        return self._queue.qsize()
+
+    async def ask(self, ask: Ask, timeout_s: float | None = None) -> Answer:
+        """Wait for the answer to `ask`, at most `timeout_s`.
+
+        Raises `OverloadedError` when too much waits already, `LateError` when the time is spent, `DrainingError` at the
+        end, and whatever error the work gave in the answer's place.
+        """
+        if self._draining:
+            raise DrainingError
+        if self._queue.qsize() >= self._max_waiting:
+            raise OverloadedError(RETRY_AFTER_S)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._queue.put(_Call(ask, future))
+        if timeout_s is None:
+            return await future
+        timer = loop.call_later(timeout_s, _expire, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    async def drain(self, grace_s: float) -> bool:
+        """Take no more, answer what waits, and end; whether that was done within `grace_s`."""
+        if not self._draining:
+            self._draining = True
+            self._queue.put(None)
+        if self._thread is None:
+            return True
+        await asyncio.to_thread(self._thread.join, grace_s)
+        return not self._thread.is_alive()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The thread's work: batch after batch, until told to end."""
+        while (first := self._queue.get()) is not None:
+            batch = [] if first.future.done() else [first]
+            last = False
+            while len(batch) < self._max_batch:
+                try:
+                    call = self._queue.get_nowait()
+                except Empty:
+                    break
+                if call is None:
+                    last = True
+                    break
+                if not call.future.done():
+                    batch.append(call)
+            if batch:
+                answers = self._answers([call.ask for call in batch])
+                try:
+                    loop.call_soon_threadsafe(_resolve, batch, answers)
+                except RuntimeError:  # the loop has ended, and with it all callers
+                    _log.warning("answers_lost", work=self._name, batch=len(batch))
+                    return
+            if last:
+                return
+
+    def _answers(self, asks: Sequence[Ask]) -> Sequence[Answer | TaktError]:
+        """The work's answers. What fails in company is tried alone, so that one ask cannot spoil the others."""
+        try:
+            return self._work(asks)
+        except StoreError as error:
+            return [error] * len(asks)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to live on
+            if len(asks) > 1:
+                _log.warning("batch_failed", work=self._name, batch=len(asks), error=type(error).__name__)
+                return [answer for ask in asks for answer in self._answers([ask])]
+            if isinstance(error, TaktError):
+                return [error]
+            defect = DefectError()
+            _log.exception("defect", work=self._name, call=defect.call)
+            return [defect]
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    """The time of a call is spent."""
+    if not future.done():
+        future.set_exception(LateError("the time was spent before there was an answer"))
+
+
+def _resolve(batch: Sequence[_Call[Any, Any]], answers: Sequence[Any]) -> None:
+    """Wake those who still wait."""
+    for call, answer in zip(batch, answers, strict=True):
+        if call.future.done():
+            continue
+        if isinstance(answer, TaktError):
+            call.future.set_exception(answer)
+        else:
+            call.future.set_result(answer)

@@ -1,0 +1,212 @@
+"""The listeners: a public one for decisions and feedback, one of its own for what changes or reveals data."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from takt.errors import TaktError, Violation
+from takt.rpc.calls import Calls, unserved
+from takt.rpc.decision import DecisionService
+from takt.rpc.feedback import FeedbackService
+from takt.rpc.profile import ProfileService
+from takt.rpc.token import TokenGuard
+from takt.settings import Address, SettingsError, label
+from takt.v1 import (
+    catalog_pb2,
+    contact_pb2,
+    decision_pb2,
+    decision_pb2_grpc,
+    feedback_pb2,
+    feedback_pb2_grpc,
+    model_pb2,
+    profile_pb2,
+    profile_pb2_grpc,
+)
+
+LARGEST_MESSAGE: Final = 4 * 1024 * 1024
+OPTIONS: Final[Sequence[tuple[str, int]]] = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    # an answer at the explain level FULL over a large catalog may be larger than any request
+    ("grpc.max_send_message_length", -1),
+    # two processes on one port would each get a part of the calls: an address in use is an error
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # callers may look whether we are there as often as that, also between calls
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+LAST_WORDS_S: Final = 0.25
+"""Time that answers which are given already have to reach the wire."""
+
+PUBLIC: Final = tuple(
+    file.DESCRIPTOR.services_by_name[name]
+    for file, name in ((decision_pb2, "DecisionService"), (feedback_pb2, "FeedbackService"))
+)
+ADMIN: Final = tuple(
+    file.DESCRIPTOR.services_by_name[name]
+    for file, name in (
+        (profile_pb2, "ProfileService"),
+        (contact_pb2, "ContactService"),
+        (catalog_pb2, "CatalogService"),
+        (model_pb2, "ModelService"),
+    )
+)
+NOT_SERVED: Final = ("ContactService", "CatalogService", "ModelService")
+
+
+class ListenError(TaktError):
+    """An address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a listener proves who it is, and whether callers have to."""
+
+    certificate: bytes
+    """PEM, the chain."""
+    key: bytes
+    """PEM."""
+    client_ca: bytes | None = None
+    """PEM: callers present a certificate from one of these authorities. None: they need none."""
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """As grpc wants them."""
+        return grpc.ssl_server_credentials(
+            [(self.key, self.certificate)], self.client_ca, require_client_auth=self.client_ca is not None
+        )
+
+
+def read_tls(certificate: Path, key: Path, client_ca: Path | None) -> Tls:
+    """Read the files. Raises `SettingsError` for one that holds no PEM."""
+    return Tls(
+        _pem(certificate, "tls_cert", b"CERTIFICATE"),
+        _pem(key, "tls_key", b"PRIVATE KEY"),
+        None if client_ca is None else _pem(client_ca, "tls_client_ca", b"CERTIFICATE"),
+    )
+
+
+def _pem(path: Path, setting: str, kind: bytes) -> bytes:
+    """What a PEM file holds; grpc itself says nothing about a file that it cannot use, but refuses every call."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SettingsError((Violation(label(setting), f"{str(path)!r} cannot be read: {error.strerror}"),)) from None
+    if b"-----BEGIN " not in text or kind + b"-----" not in text:
+        wanted = kind.decode().lower()
+        raise SettingsError((Violation(label(setting), f"{str(path)!r} holds no {wanted} in PEM"),))
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a process can be reached: the ports that were really bound."""
+
+    public: Address
+    admin: Address
+
+
+class Servers:
+    """Both listeners of a process, with their health."""
+
+    def __init__(
+        self,
+        *,
+        calls: Calls,
+        decision: DecisionService,
+        feedback: FeedbackService,
+        profile: ProfileService,
+        tls: Tls | None = None,
+        token: str | None = None,
+    ) -> None:
+        """Register every service. Make it on the event loop that will serve. `token` guards the admin listener."""
+        self._tls = tls
+        self._calls = calls
+        self._decision = decision
+        self._health = health.aio.HealthServicer()
+        self._public = grpc.aio.server(options=OPTIONS)
+        decision_pb2_grpc.add_DecisionServiceServicer_to_server(decision, self._public)
+        feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._public)
+        self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
+        profile_pb2_grpc.add_ProfileServiceServicer_to_server(profile, self._admin)
+        self._admin.add_generic_rpc_handlers(tuple(unserved(s) for s in ADMIN if s.name in NOT_SERVED))
+        for server, services in ((self._public, PUBLIC), (self._admin, ADMIN)):
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            names = [s.full_name for s in services]
+            reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+    async def start(self, public: Address, admin: Address) -> Listening:
+        """Listen, without being ready yet. Raises `ListenError` naming the address that is not free."""
+        await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+        listening = Listening(
+            self._bind(self._public, public, "listen"), self._bind(self._admin, admin, "admin_listen")
+        )
+        for address in (listening.public, listening.admin):
+            if address.path:
+                # whoever may open the socket is a caller: leave that to its owner and group
+                await asyncio.to_thread(os.chmod, address.path, 0o660)
+        await self._public.start()
+        await self._admin.start()
+        return listening
+
+    async def ready(self) -> None:
+        """Tell those who ask for health that calls may come."""
+        await self._set(health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self, grace_s: float) -> None:
+        """Health off, take no new calls, let those in flight end within `grace_s`, then cut them off.
+
+        Streams of health and reflection would last as long as their callers like: they are not waited for.
+        """
+        await self._health.enter_graceful_shutdown()
+        self._decision.drain()
+        stopping = asyncio.gather(self._public.stop(grace_s), self._admin.stop(grace_s))
+        await self._calls.idle(grace_s)
+        await asyncio.gather(self._public.stop(LAST_WORDS_S), self._admin.stop(LAST_WORDS_S))
+        await stopping
+
+    async def _set(self, status: Any) -> None:
+        for name in ("", *_names((*PUBLIC, *ADMIN))):
+            await self._health.set(name, status)
+
+    def _bind(self, server: grpc.aio.Server, address: Address, setting: str) -> Address:
+        """Take an address; port 0 becomes the one that was free."""
+        if address.path:
+            _refuse_living(Path(address.path), setting)
+        try:
+            if self._tls is None:
+                port = server.add_insecure_port(str(address))
+            else:
+                port = server.add_secure_port(str(address), self._tls.credentials())
+        except RuntimeError:
+            port = 0
+        if port <= 0:
+            raise ListenError(
+                f"{label(setting)}: {address} cannot be listened on; is it in use, or not of this machine?"
+            )
+        return address if address.path else Address(address.host, port)
+
+
+def _names(services: Iterable[Any]) -> list[str]:
+    return [service.full_name for service in services]
+
+
+def _refuse_living(path: Path, setting: str) -> None:
+    """A socket that nobody listens on is taken over, by grpc itself; one that lives would be too, so look first."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ListenError(f"{label(setting)}: unix:{path} is in use by another process")
