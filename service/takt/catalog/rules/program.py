@@ -56,9 +56,16 @@ class RuleCompiler:
         self.spec = spec
         self._nodes: dict[Expression, Expression] = {}
         self._programs: dict[Expression, Program] = {}
+        self._texts: dict[tuple[str, Want], Program] = {}
 
     def compile(self, text: str, want: Want = Want.CONDITION) -> Program:
         """The program of a CEL text. Raises `RuleError` with every problem found."""
+        known = self._texts.get((text, want))
+        if known is None:
+            known = self._texts[text, want] = self._compile(text, want)
+        return known
+
+    def _compile(self, text: str, want: Want) -> Program:
         try:
             tree = parse(text)
         except SyntaxProblem as problem:

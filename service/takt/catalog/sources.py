@@ -1,0 +1,129 @@
+"""The files of a workspace, read and joined."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from takt.errors import WorkspaceError
+from takt.features.spec import FeatureSpec, load_spec
+from takt.yamlmarks import Node, Problems, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FEATURES: Final = "features.yaml"
+MAIN: Final = "catalog.yaml"
+LARGEST: Final = 64 * 1024 * 1024
+"""Bytes of one file."""
+
+SETTINGS: Final = ("name", "time_zone", "locale", "unit", "exploration", "arbitration", "ledger")
+"""Keys that are given once in all files."""
+LISTS: Final = (
+    "channels",
+    "tonalities",
+    "timings",
+    "groups",
+    "placements",
+    "offers",
+    "treatment_templates",
+    "eligibility",
+    "stages",
+    "weights",
+    "caps",
+    "events",
+)
+"""Keys whose lists are joined over all files."""
+
+
+class Sources:
+    """A workspace's files. What is wrong with any of them is noted in `problems`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read `features.yaml`, `catalog.yaml` and every other `*.yaml` beside them, in the order of their names."""
+        self.problems = Problems()
+        self.spec: FeatureSpec | None = None
+        """None if it is missing or wrong; then nothing that depends on it can be checked."""
+        self.roots: list[Node] = []
+        texts = self._texts(directory)
+        spec = texts.pop(FEATURES, None)
+        if spec is None:
+            self.problems.add(FEATURES, "is missing; it declares the features that rules and models read")
+        else:
+            self._read_spec(spec)
+        for filename in sorted(texts, key=lambda name: (name != MAIN, name)):
+            self._read_catalog(texts[filename], filename)
+        if not texts:
+            self.problems.add(MAIN, "is missing; it declares channels, placements and offers")
+
+    def _texts(self, directory: Path) -> dict[str, str]:
+        """Text of every YAML file by name."""
+        texts: dict[str, str] = {}
+        try:
+            paths = sorted(directory.iterdir())
+        except OSError as error:
+            self.problems.add(str(directory), f"cannot be read: {error.strerror or error}")
+            return texts
+        for path in paths:
+            if path.suffix == ".yml":
+                self.problems.add(path.name, f"is not read; name it {path.stem}.yaml")
+            if path.suffix != ".yaml" or not path.is_file():
+                continue
+            try:
+                if path.stat().st_size > LARGEST:
+                    self.problems.add(path.name, f"is larger than {LARGEST // 2**20} MiB; split it")
+                    continue
+                texts[path.name] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self.problems.add(path.name, f"cannot be read as UTF-8 text: {error}")
+        return texts
+
+    def _read_spec(self, text: str) -> None:
+        try:
+            self.spec = load_spec(text, FEATURES)
+        except WorkspaceError as error:
+            self.problems.found.extend(error.violations)
+
+    def _read_catalog(self, text: str, filename: str) -> None:
+        try:
+            root = load(text, filename, self.problems)
+        except WorkspaceError as error:
+            self.problems.found[:] = error.violations  # it carries what was noted before as well
+            return
+        if root.only(*SETTINGS, *LISTS):
+            self.roots.append(root)
+
+    def entries(self, key: str) -> list[Node]:
+        """Elements of the lists under `key`, of all files."""
+        return [element for root in self.roots for element in root.list_at(key)]
+
+    def setting(self, key: str) -> Node | None:
+        """The value of a key that is given once."""
+        given = [child for root in self.roots if (child := root.get(key)) is not None]
+        for again in given[1:]:
+            again.fail(f"is given in {given[0].filename} line {given[0].line} already; keep one")
+        return given[0] if given else None
+
+    def digest(self) -> str:
+        """16 hex digits of the content of all files, whatever their comments, layout and order of keys."""
+        spec = self.spec
+        content = [
+            None if spec is None else [spec.layout_fingerprint, spec.model_fingerprint, _declared(spec)],
+            {key: [node.value for node in self.entries(key)] for key in LISTS},
+            {key: None if (node := self.setting(key)) is None else node.value for key in SETTINGS},
+        ]
+        text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _declared(spec: FeatureSpec) -> Sequence[object]:
+    """What the fingerprints leave out and still changes answers: bounds, defaults, sources."""
+    return [
+        [
+            section.name,
+            [[f.name, f.type.value, f.default, f.low, f.high, f.values, f.source.value] for f in section.features],
+        ]
+        for section in (spec.profile, spec.context, spec.offer)
+    ]
