@@ -1,0 +1,179 @@
+"""A client of a running service: one call per method, errors as Takt's own, messages as the contract has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from takt.cli.exits import CallRefusedError, UnreachableError
+from takt.cli.messages import Question, Taken, event_taken, profile_taken
+from takt.errors import NotFoundError, TaktError, Violation
+from takt.v1 import (
+    decision_pb2,
+    decision_pb2_grpc,
+    feedback_pb2,
+    feedback_pb2_grpc,
+    profile_pb2,
+    profile_pb2_grpc,
+    types_pb2,
+)
+
+MOST = 4 * 1024 * 1024
+"""Bytes of the largest message that the service takes."""
+
+UNREACHABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where a service listens, and what it takes to be let in."""
+
+    address: str
+    """`HOST:PORT` or `unix:PATH`."""
+    timeout_s: float = 10.0
+    """For one call, connecting included."""
+    tls: bool = False
+    """TLS with the system's authorities; implied by the next two."""
+    tls_ca: Path | None = None
+    """PEM file of the authority that signed the service's certificate."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """The client's own certificate and key, where the service asks for one."""
+    token_file: Path | None = None
+    """File with the bearer token of the administrative address."""
+
+    def open(self) -> grpc.Channel:
+        """A channel; it connects with the first call. Raises `OSError` for a file that cannot be read."""
+        options = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.enable_retries", 0)]
+        if not (self.tls or self.tls_ca or self.tls_cert):
+            return grpc.insecure_channel(self.address, options)
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=self.tls_ca.read_bytes() if self.tls_ca else None,
+            private_key=self.tls_key.read_bytes() if self.tls_key else None,
+            certificate_chain=self.tls_cert.read_bytes() if self.tls_cert else None,
+        )
+        return grpc.secure_channel(self.address, credentials, options)
+
+    def metadata(self) -> list[tuple[str, str]]:
+        """Headers of every call."""
+        if self.token_file is None:
+            return []
+        return [("authorization", f"Bearer {self.token_file.read_text(encoding='utf-8').strip()}")]
+
+
+class Client:
+    """One address of a service. Safe to share between threads.
+
+    Every call raises `UnreachableError` when nobody answers (in time), and `CallRefusedError` with every violation when
+    the service refuses.
+    """
+
+    def __init__(self, door: Door) -> None:
+        """Open the channel; nothing is sent yet."""
+        self._door = door
+        self._channel = door.open()
+        self._metadata = door.metadata()
+        self._decisions = decision_pb2_grpc.DecisionServiceStub(self._channel)
+        self._feedback = feedback_pb2_grpc.FeedbackServiceStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no Watch
+        self._profiles = profile_pb2_grpc.ProfileServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        """Use it as `with Client(door) as client:`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the channel."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the channel; calls under way are cancelled."""
+        self._channel.close()
+
+    def await_ready(self, timeout_s: float) -> None:
+        """Return once the service says that it is serving; `UnreachableError` if it does not within `timeout_s`."""
+        watched = self._health.Watch(
+            health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=self._metadata, wait_for_ready=True
+        )
+        try:
+            if any(health.status == health_pb2.HealthCheckResponse.SERVING for health in watched):
+                return
+        except grpc.RpcError as error:
+            if error.code() not in UNREACHABLE:
+                raise told(error, self._door.address) from None
+        finally:
+            watched.cancel()
+        raise UnreachableError(f"{self._door.address} is not serving (waited {timeout_s:g} s)")
+
+    def decide(self, question: Question) -> decision_pb2.DecideResponse:
+        """Ask what to say to a person."""
+        answer: decision_pb2.DecideResponse = self._call(self._decisions.Decide, question.message())
+        return answer
+
+    def record(self, events: Sequence[feedback_pb2.Event]) -> list[Taken]:
+        """Record up to 1,000 events; one result each, in their order."""
+        request = feedback_pb2.RecordRequest(events=events)
+        return [event_taken(result) for result in self._call(self._feedback.Record, request).results]
+
+    def put(self, writes: Sequence[profile_pb2.ProfileWrite]) -> list[Taken]:
+        """Write up to 1,000 profiles; one result each, in their order."""
+        request = profile_pb2.ProfileServicePutRequest(profiles=writes)
+        return [profile_taken(result) for result in self._call(self._profiles.Put, request).results]
+
+    def get(self, profile_id: str = "", *, identity: types_pb2.Identity | None = None) -> profile_pb2.Profile:
+        """Read one profile, by its id or by an identity. Raises `NotFoundError` where there is none."""
+        named = (
+            types_pb2.ProfileReference(identity=identity)
+            if identity is not None
+            else types_pb2.ProfileReference(profile_id=profile_id)
+        )
+        found: profile_pb2.ProfileServiceGetResponse = self._call(
+            self._profiles.Get, profile_pb2.ProfileServiceGetRequest(profile=named)
+        )
+        return found.profile
+
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+        try:
+            return method(request, timeout=self._door.timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise told(error, self._door.address) from None
+
+
+def told(error: grpc.RpcError, address: str) -> TaktError:
+    """The error of a call as one of Takt's: nobody there, nothing found, or refused with all that is known."""
+    code = error.code()
+    details = error.details() or code.name
+    reason, violations = _details(error)
+    if code in UNREACHABLE and not reason:
+        hint = "is the service running there? (takt serve, takt demo)" if code == grpc.StatusCode.UNAVAILABLE else ""
+        return UnreachableError("; ".join(filter(None, [f"no answer from {address}: {details}", hint])))
+    if code == grpc.StatusCode.NOT_FOUND:
+        return NotFoundError(details)
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return UnreachableError(f"{reason}: {details}")
+    if violations:
+        return CallRefusedError(f"{reason or code.name}:", reason=reason, violations=violations)
+    return CallRefusedError(f"{reason or code.name}: {details}", reason=reason)
+
+
+def _details(error: grpc.RpcError) -> tuple[str, tuple[Violation, ...]]:
+    """The reason and the violations in the rich details of an error; empty where there are none."""
+    status = rpc_status.from_call(cast(grpc.Call, error))  # a failed call is its own error
+    reason, violations = "", []
+    for packed in status.details if status is not None else ():
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if packed.Unpack(info):
+            reason = info.reason
+        elif packed.Unpack(bad):
+            violations = [Violation(v.field, v.description) for v in bad.field_violations]
+    return reason, tuple(violations)
