@@ -137,9 +137,11 @@ def _features(catalog: Catalog) -> Iterator[Violation]:
     rules = [*catalog.rules, *catalog.value_rule, *conditional]
     read = {(str(source), name) for rule in rules if rule is not None for source, name in rule.program.features}
     for section in (catalog.spec.profile, catalog.spec.context, catalog.spec.offer):
-        for feature in section.features:
-            if not feature.model and feature.source is Source.CALLER and (section.name, feature.name) not in read:
-                yield Violation(
-                    f"features.yaml: {section.name}.{feature.name}",
-                    f"feature {feature.name!r} is hidden from the model and read by no rule; remove it, or use it",
-                )
+        idle = [
+            feature.name
+            for feature in section.features
+            if not feature.model and feature.source is Source.CALLER and (section.name, feature.name) not in read
+        ]
+        if idle:
+            names = ", ".join(map(repr, idle))
+            yield Violation(f"features.yaml: {section.name}", f"hidden from the model and read by no rule: {names}")

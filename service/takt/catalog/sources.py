@@ -47,6 +47,7 @@ class Sources:
         self.spec: FeatureSpec | None = None
         """None if it is missing or wrong; then nothing that depends on it can be checked."""
         self.roots: list[Node] = []
+        self._entries: dict[str, list[Node]] = {}
         texts = self._texts(directory)
         spec = texts.pop(FEATURES, None)
         if spec is None:
@@ -97,7 +98,10 @@ class Sources:
 
     def entries(self, key: str) -> list[Node]:
         """Elements of the lists under `key`, of all files."""
-        return [element for root in self.roots for element in root.list_at(key)]
+        made = self._entries.get(key)
+        if made is None:
+            made = self._entries[key] = [element for root in self.roots for element in root.list_at(key)]
+        return made
 
     def setting(self, key: str) -> Node | None:
         """The value of a key that is given once."""

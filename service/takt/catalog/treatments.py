@@ -53,7 +53,7 @@ class Treatments:
         self._delivery = delivery
         self._offers = offers
         self._default = default_locale
-        self._locales = (*(() if spec is None else spec.person.locales), default_locale)
+        self._locales = dict.fromkeys((*(() if spec is None else spec.person.locales), default_locale))
         self._check_locales = spec is not None
         self._spots: dict[Spot, tuple[str, str]] = {}
         self._ids: dict[str, Node] = {}
