@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
 
+from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, EntryState, LedgerState
 from takt.domain.request import Identity
 from takt.identity import anonymous_id
@@ -483,6 +485,17 @@ def test_contact_of_one_who_was_named_meanwhile_is_refused(harness: Harness) -> 
 
     assert [Commit.CONFLICT, Commit.CONFLICT] == [o.commit for o in outcomes]
     assert LedgerState.SEALED == Ledger.parse(outcomes[0].ledger).state
+
+
+def test_people_whose_addresses_hold_zeros_are_kept_apart(harness: Harness) -> None:
+    """An address is any bytes: what ends a string for some libraries must not join two people's keys."""
+    names = (f"person {i}" for i in itertools.count())
+    zeros = (name for name in names if person_address(name)[0] % 8 == 0 and person_address(name)[4] == 0)
+    first, second = itertools.islice(zeros, 2)
+
+    harness.store.commit([group(first, entry("r1", contact()))])
+
+    assert Commit.DONE == harness.store.commit([group(second, entry("r1", contact()))])[0].commit
 
 
 def test_event_and_request_of_one_name_do_not_meet(harness: Harness) -> None:

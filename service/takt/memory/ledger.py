@@ -117,21 +117,24 @@ class Ledger:
             return self
         return replace(self, entries=kept, trimmed_before_us=max(self.trimmed_before_us, before_us))
 
-    def suppressed(self, suppression: LedgerEntry, now_us: int) -> Ledger:
-        """Add a suppression, or renew the one that stands already: repeated refusals must not fill the ledger."""
+    def suppressed(self, suppression: LedgerEntry) -> Ledger:
+        """Add a suppression, or renew the one that stands already: repeated refusals must not fill the ledger.
+
+        Itself if the one that stands lasts as long. Otherwise the gate is to be moved.
+        """
         for at, standing in enumerate(self.entries):
             if standing.suppresses_the_same_as(suppression):
                 if not suppression.outlasts(standing):
                     return self
                 entries = (*self.entries[:at], suppression, *self.entries[at + 1 :])
-                return replace(self, entries=entries).tightened(now_us)
-        return self.appended((suppression,)).tightened(now_us)
+                return replace(self, entries=entries)
+        return self.appended((suppression,))
 
     def marked(self, decision: int, offer: int, kind: MarkKind, now_us: int) -> tuple[Ledger, MarkOutcome]:
         """Confirm or release the contacts of a decision, `offer` 0 standing for all of them.
 
         ORPHAN if there is none. LATE if one that no longer counted, lapsed or released, turns out to have been shown
-        or clicked: it counts again, its time unchanged, and the gate moves.
+        or clicked: it counts again, its time unchanged, and the gate is to be moved.
         """
         outcome = MarkOutcome.ORPHAN
         entries = list(self.entries)
@@ -146,8 +149,7 @@ class Ledger:
             elif outcome is MarkOutcome.ORPHAN:
                 outcome = MarkOutcome.APPLIED
             entries[at] = replace(entry, state=state)
-        ledger = replace(self, entries=tuple(entries))
-        return ledger.tightened(now_us) if outcome is MarkOutcome.LATE else ledger, outcome
+        return replace(self, entries=tuple(entries)), outcome
 
 
 def parse_entries(data: bytes) -> tuple[LedgerEntry, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from takt.clock import MINUTE_US, Clock
@@ -183,8 +183,12 @@ class MemoryStore:
             after, outcome = before.marked(mark.decision, mark.offer, mark.kind, now_us)
         else:
             outcome = MarkOutcome.APPLIED if mark.kind is MarkKind.NONE else MarkOutcome.ORPHAN
+        tightens = outcome is MarkOutcome.LATE
         for entry in suppression:
-            after = after.suppressed(entry, now_us)
+            marked, after = after, after.suppressed(entry)
+            tightens = tightens or after is not marked
+        if tightens:
+            after = after.tightened(now_us)
         if after != before:
             self.ledgers[mark.person] = after.pack()
         return outcome
@@ -209,10 +213,8 @@ class MemoryStore:
         for anonymous in claimed:
             # whoever read this ledger while the identity was nobody's must not write to it any more
             address = person_address(anonymous)
-            sealed = Ledger.parse(self.ledgers.get(address, EMPTY)).tightened(now_us)
-            self.ledgers[address] = Ledger(
-                sealed.gate, sealed.appends, sealed.trimmed_before_us, LedgerState.SEALED
-            ).pack()
+            ledger_before = Ledger.parse(self.ledgers.get(address, EMPTY))
+            self.ledgers[address] = replace(ledger_before, state=LedgerState.SEALED).pack()
         self.records[write.profile_id] = write.record
         if write.tightens:
             self._tighten(person_address(write.profile_id), now_us)

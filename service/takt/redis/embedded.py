@@ -89,6 +89,8 @@ class EmbeddedServer:
         if self.pid is not None:
             return self
         binary = self._binary or embedded_binary()
+        if not os.access(binary, os.X_OK):
+            raise StoreError(f"{binary}: is not a program that can be run; expected a Redis or Valkey server")
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = self._lock(timeout_s=2.0)

@@ -75,17 +75,20 @@ local function tightened(gate, now)
     return math.max(gate + 1, now)
 end
 
--- Moves the gate of a ledger that is sound, and sets its state if one is given.
-local function tighten(key, ledger, now, new_state)
+-- Moves the gate of a ledger that is sound.
+local function tighten(key, ledger, now)
     local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
-    if new_state then
-        state = new_state
-    end
     if #ledger == WIDTH then
         write(key, tightened(gate, now), appends, trimmed_before, state, '')
     else
         redis.call('SETRANGE', key, 0, header(tightened(gate, now), appends, trimmed_before, state))
     end
+end
+
+-- Sets the state of a ledger that is sound and has no entries.
+local function set_state(key, ledger, state)
+    local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
+    write(key, gate, appends, trimmed_before, state, '')
 end
 
 local function ended_before(ledger, start, moment) -- start counts from 1
@@ -113,7 +116,8 @@ end
 -- Two generations: an id is found for at least the retention, and forgetting costs nothing.
 local function generations(batch, base)
     local generation = math.floor(batch.now / batch.retention)
-    return string.format('%s:%d', base, generation), string.format('%s:%d', base, generation - 1)
+    -- not by format's %s, which ends a short string at its first zero byte
+    return base .. string.format(':%d', generation), base .. string.format(':%d', generation - 1)
 end
 
 local function remember(batch, key, pairs_of_id)
@@ -372,7 +376,7 @@ local function put(batch, keys, at, frame)
 end
 
 -- An identity is claimed before its profile is written and settled after: what crashes in between lapses, and no
--- identity ever names a profile that was refused.
+-- identity ever names a profile that was refused. From claim on, its anonymous ledger is sealed.
 
 local CLAIMED, OWN, TAKEN, HAS_CONTACTS = 0, 1, 2, 3 -- and MARKER
 
@@ -397,7 +401,7 @@ local function claim(batch, keys, at, frame)
         if type(ledger) ~= 'string' or #ledger ~= WIDTH or not sound(ledger) then
             return HAS_CONTACTS
         end
-        tighten(ledger_key, ledger, batch.now, SEALED)
+        set_state(ledger_key, ledger, SEALED)
     end
     redis.call('SET', identity_key, PENDING .. profile, 'PX', PENDING_MS)
     return CLAIMED
@@ -418,12 +422,12 @@ local function settle(batch, keys, at, frame)
         end
         redis.call('SET', identity_key, SETTLED .. profile)
         if sealable then
-            tighten(ledger_key, ledger, batch.now, SEALED) -- kept for as long as anyone may still commit on it
+            set_state(ledger_key, ledger, SEALED) -- for as long again as anyone may commit who has read before
         end
     elseif owner == PENDING .. profile then
         redis.call('DEL', identity_key)
         if sealable then
-            tighten(ledger_key, ledger, batch.now, OPEN)
+            set_state(ledger_key, ledger, OPEN)
         end
     end
     return CLAIMED

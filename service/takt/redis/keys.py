@@ -9,9 +9,9 @@
     takt:{0}:layouts            registered record layouts
 
 `<person>` is 12 bytes of BLAKE2b of the profile id and `<identity>` 16 of namespace and value, raw: no key can be read
-back to a name. The hash tag keeps all that one commit touches in one slot of a cluster. A person's partition is the
-CRC-32 of the profile id modulo the number of partitions, which is chosen once. An identity lives in the partition of
-its anonymous profile, so that claiming it and closing that profile's ledger are one step.
+back to a name. The hash tag keeps all that one commit touches in one slot of a cluster. A person's partition follows
+from the profile id and the number of partitions, which is chosen once. An identity lives in the partition of its
+anonymous profile, so that claiming it and closing that profile's ledger are one step.
 """
 
 from __future__ import annotations
