@@ -20,7 +20,7 @@ from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import FeedbackService
 from takt.rpc.profile import ProfileService
 from takt.rpc.token import TokenGuard
-from takt.settings import Address, SettingsError, label
+from takt.settings import Address, Settings, SettingsError, label
 from takt.v1 import (
     catalog_pb2,
     contact_pb2,
@@ -88,12 +88,14 @@ class Tls:
         )
 
 
-def read_tls(certificate: Path, key: Path, client_ca: Path | None) -> Tls:
-    """Read the files. Raises `SettingsError` for one that holds no PEM."""
+def read_tls(settings: Settings) -> Tls | None:
+    """Read the files that are named, if any are. Raises `SettingsError` for one that holds no PEM."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
     return Tls(
-        _pem(certificate, "tls_cert", b"CERTIFICATE"),
-        _pem(key, "tls_key", b"PRIVATE KEY"),
-        None if client_ca is None else _pem(client_ca, "tls_client_ca", b"CERTIFICATE"),
+        _pem(settings.tls_cert, "tls_cert", b"CERTIFICATE"),
+        _pem(settings.tls_key, "tls_key", b"PRIVATE KEY"),
+        None if settings.tls_client_ca is None else _pem(settings.tls_client_ca, "tls_client_ca", b"CERTIFICATE"),
     )
 
 
@@ -115,6 +117,7 @@ class Listening:
 
     public: Address
     admin: Address
+    metrics: Address | None = None
 
 
 class Servers:

@@ -1,0 +1,345 @@
+"""The composition root: settings in, a running service out. Every part is made here, by hand, in the order of need."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+import uvloop
+
+from takt import __version__
+from takt.catalog.snapshot import Catalog
+from takt.catalog.workspace import load_workspace
+from takt.clock import SECOND_US, SystemClock
+from takt.decisionlog.codec import ProtobufCodec
+from takt.domain.decision import Decision
+from takt.domain.reasons import Cause
+from takt.domain.request import DecideRequest, PlacementAsk
+from takt.engine.engine import Engine, Limits
+from takt.engine.feedback import Feedback
+from takt.engine.force import Force, force
+from takt.engine.profiles import Profiles
+from takt.errors import ModelError, StoreError, StoreMarkerError
+from takt.features.layout import layout_json
+from takt.features.section import FeatureType, Section
+from takt.model.onnx import load_scorer
+from takt.model.prior import ConstantScorer
+from takt.observation import logs
+from takt.observation.exposition import Exposition
+from takt.observation.metrics import Metrics
+from takt.redis.breaker import BreakerState
+from takt.redis.embedded import EmbeddedServer, embedded_store_id
+from takt.redis.store import RedisStore
+from takt.redis.trips import RoundTrips
+from takt.redis.wire import Address as StoreAddress
+from takt.rpc.calls import Calls
+from takt.rpc.decision import DecisionService
+from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
+from takt.rpc.gather import Gather
+from takt.rpc.profile import ProfileService, Thunk, called
+from takt.rpc.server import Listening, Servers, Tls, read_tls
+from takt.settings import Address, Settings, read_secret
+
+OPEN_ATTEMPTS: Final = 5
+"""How often a store is tried at the start: the budget of one call is short for a first connection."""
+FEEDBACK_BATCH: Final = 16
+"""Calls of `Record` that go to the store together; each has up to 1,000 events."""
+ADMIN_WAITING: Final = 64
+WATCH_S: Final = 0.5
+"""How often the embedded store is looked after."""
+WARM_UP: Final = "takt-warm-up"
+WARM_PLACEMENTS: Final = 16
+"""As many as a request may have."""
+
+_log = structlog.stdlib.get_logger("takt.app")
+
+
+def main(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises `TaktError` if the service cannot begin."""
+    logs.configure(settings.log_level, settings.log_format)
+    uvloop.run(serve(settings))
+
+
+async def serve(
+    settings: Settings,
+    *,
+    on_ready: Callable[[Listening], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Open, listen, warm up, serve until a signal comes or `stop` is set, drain, close.
+
+    `on_ready` is told where it listens. Raises `TaktError` if the service cannot begin.
+    """
+    begun = time.monotonic()
+    _log.info("starting", version=__version__, workspace=str(settings.workspace))
+    stop = stop or asyncio.Event()
+    token = read_secret(settings.admin_token_file, "admin_token_file") if settings.admin_token_file else None
+    with ExitStack() as closing:
+        tls = read_tls(settings)
+        metrics = Metrics()
+        parts = closing.enter_context(open_parts(settings, metrics))
+        exposed = expose(settings.metrics_listen, metrics, closing)
+        edge = make_edge(settings, parts, metrics, tls=tls, token=token)
+        listening = replace(await edge.servers.start(settings.listen, settings.admin_listen), metrics=exposed)
+        await edge.decisions.ask(warm_up(parts.engine.force))
+        # what was loaded so far stays for good: later collections need not look at it
+        gc.freeze()
+        await edge.servers.ready()
+        say_ready(settings, listening, parts, seconds=time.monotonic() - begun)
+        if on_ready:
+            on_ready(listening)
+
+        async with told_by_signals(stop), looked_after(parts.embedded):
+            await stop.wait()
+            await drain(edge, settings.grace_s)
+    _log.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service consists of, but for its edge."""
+
+    engine: Engine
+    feedback: Feedback
+    profiles: Profiles
+    store: RedisStore
+    embedded: EmbeddedServer | None
+    """The store's server, where it is our own."""
+
+
+@contextmanager
+def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
+    """Everything behind the edge, closed again at the end. Raises `TaktError` naming what cannot be opened.
+
+    A model that is refused does not keep the service from beginning: a constant prior stands in, and says so in every
+    answer.
+    """
+    catalog = load_workspace(settings.workspace)
+    with ExitStack() as closing:
+        embedded = None if settings.redis_url else closing.enter_context(EmbeddedServer(settings.data_dir))
+        store = open_store(settings, embedded, metrics)
+        closing.callback(store.close)
+        store.register_layout(catalog.spec.layout_fingerprint, layout_json(catalog.spec))
+        metrics.watch_store(lambda: store.wire.breaker.state is not BreakerState.OPEN)
+
+        in_force = put_in_force(settings, catalog)
+        metrics.in_force(
+            version=__version__,
+            catalog=catalog.version,
+            model=in_force.scorer.version,
+            features=f"{catalog.spec.layout_fingerprint:016x}",
+        )
+        clock = SystemClock()
+        codec = ProtobufCodec(store.marker.partitions)
+        engine = Engine(
+            in_force,
+            store,
+            codec,
+            prior=ConstantScorer(),
+            clock=clock,
+            meter=metrics,
+            service_version=__version__,
+            limits=Limits(max_age_us=settings.max_age_us),
+        )
+        yield Parts(
+            engine=engine,
+            feedback=Feedback(engine, store, codec, clock=clock),
+            profiles=Profiles(engine, store, clock=clock, make_id=lambda: uuid4().hex),
+            store=store,
+            embedded=embedded,
+        )
+
+
+def open_store(settings: Settings, embedded: EmbeddedServer | None, metrics: Metrics) -> RedisStore:
+    """Connect to the store that the settings name, or to the embedded one. Raises `StoreError`."""
+    timeout_s = settings.store_timeout_ms / 1_000
+    if embedded is not None:
+        address = StoreAddress(embedded.url, timeout_s)
+        store_id = embedded_store_id(embedded, retention_us=settings.request_id_retention_us)
+    else:
+        address = StoreAddress(str(settings.redis_url), timeout_s, settings.redis_password_file, settings.redis_ca)
+        store_id = None
+    store = connect(address, store_id, RoundTrips(metrics.round_trip))
+    if store.marker.retention_us != settings.request_id_retention_us:
+        # chosen when the store was made: all replicas have to agree on it
+        _log.warning("retention_is_the_stores", seconds=store.marker.retention_us / SECOND_US)
+    return store
+
+
+def connect(address: StoreAddress, store_id: str | None, trips: RoundTrips) -> RedisStore:
+    """Open a store, several times if it is slow. Raises `StoreError`."""
+    for _ in range(OPEN_ATTEMPTS - 1):
+        try:
+            return RedisStore.open(address, store_id=store_id, trips=trips)
+        except StoreMarkerError:
+            raise
+        except StoreError as error:
+            _log.warning("store_slow", exc_info=error)
+    return RedisStore.open(address, store_id=store_id, trips=trips)
+
+
+def put_in_force(settings: Settings, catalog: Catalog) -> Force:
+    """The catalog with its model, or with a prior that is flagged."""
+    if settings.model is None:
+        return force(catalog, ConstantScorer(), ((Cause.MODEL, "no model was given; a constant prior scores"),))
+    try:
+        return force(catalog, load_scorer(settings.model, catalog))
+    except ModelError as error:
+        _log.error("model_refused", model=str(settings.model), exc_info=error)
+        return force(catalog, ConstantScorer(), ((Cause.MODEL, "the model was refused; a constant prior scores"),))
+
+
+def expose(address: Address | None, metrics: Metrics, closing: ExitStack) -> Address | None:
+    """Serve metrics until `closing`, if anywhere; where really. Raises `ExpositionError`."""
+    if address is None:
+        return None
+    return Address(address.host, closing.enter_context(Exposition(metrics.registry, address.host, address.port)).port)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The listeners, and what gathers calls behind them."""
+
+    servers: Servers
+    decisions: Gather[DecideRequest, Decision]
+    events: Gather[Events, Outcomes]
+    admin: Gather[Thunk, Any]
+
+
+def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None) -> Edge:
+    """Everything between the network and the parts, at work but not listening. Call it on the event loop."""
+    decisions: Gather[DecideRequest, Decision] = Gather(
+        parts.engine.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
+    )
+    events: Gather[Events, Outcomes] = Gather(
+        together(parts.feedback.record), name="feedback", max_batch=FEEDBACK_BATCH, max_waiting=settings.max_waiting
+    )
+    admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=ADMIN_WAITING)
+    for gather in (decisions, events, admin):
+        gather.start()
+    metrics.watch_queue("decide", lambda: decisions.waiting)
+    metrics.watch_queue("feedback", lambda: events.waiting)
+    metrics.watch_queue("admin", lambda: admin.waiting)
+    calls = Calls(metrics)
+    servers = Servers(
+        calls=calls,
+        decision=DecisionService(
+            decisions,
+            parts.engine.fallback,
+            calls=calls,
+            clock=SystemClock(),
+            budget_us=settings.decide_budget_ms * 1_000,
+            times=lambda: timestamps(parts.engine.force.catalog.spec.context),
+        ),
+        feedback=FeedbackService(events, calls=calls),
+        profile=ProfileService(
+            parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
+        ),
+        tls=tls,
+        token=token,
+    )
+    return Edge(servers, decisions, events, admin)
+
+
+@lru_cache(maxsize=8)
+def timestamps(section: Section) -> frozenset[str]:
+    """Names of the features that are declared as timestamps."""
+    return frozenset(feature.name for feature in section.features if feature.type is FeatureType.TIMESTAMP)
+
+
+def warm_up(in_force: Force) -> DecideRequest:
+    """A dry run over as many placements as a request may have: compiles or loads every kernel, and leaves no trace."""
+    placements = tuple(PlacementAsk(p.id) for p in in_force.catalog.placements[:WARM_PLACEMENTS])
+    return DecideRequest(WARM_UP, placements, profile_id=WARM_UP, dry_run=True)
+
+
+def say_ready(settings: Settings, listening: Listening, parts: Parts, *, seconds: float) -> None:
+    """One line with all that somebody needs who looks for the service, and a warning for what others can listen to."""
+    in_force = parts.engine.force
+    _log.info(
+        "ready",
+        listen=str(listening.public),
+        admin=str(listening.admin),
+        metrics=str(listening.metrics or ""),
+        tls=settings.tls_cert is not None,
+        token=settings.admin_token_file is not None,
+        store="embedded" if parts.embedded else parts.store.wire.shown,
+        catalog=in_force.catalog.version,
+        model=in_force.scorer.version,
+        features=f"{in_force.catalog.spec.layout_fingerprint:016x}",
+        offers=len(in_force.catalog.offers),
+        placements=len(in_force.catalog.placements),
+        partitions=parts.store.marker.partitions,
+        version=__version__,
+        seconds=round(seconds, 3),
+    )
+    if settings.tls_cert is None:
+        for address in (listening.public, listening.admin):
+            if not address.loopback:
+                _log.warning("not_encrypted", listen=str(address))
+
+
+@asynccontextmanager
+async def told_by_signals(stop: asyncio.Event) -> AsyncIterator[None]:
+    """SIGTERM and SIGINT set `stop`; unexpected errors of the event loop go to the log, without what they quote."""
+    loop = asyncio.get_running_loop()
+
+    def told(number: signal.Signals) -> None:
+        _log.info("draining", signal=number.name)
+        stop.set()
+
+    loop.set_exception_handler(lambda _, found: _log.error("defect", exc_info=found.get("exception")))
+    taken = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not on this thread: whoever runs us stops us
+            loop.add_signal_handler(number, told, number)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def looked_after(embedded: EmbeddedServer | None) -> AsyncIterator[None]:
+    """Start the embedded store anew when it ends; until then, callers get their fallbacks."""
+
+    async def watch(server: EmbeddedServer) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if server.pid is None:
+                _log.error("store_ended", store="embedded")
+                try:
+                    await asyncio.to_thread(server.start)
+                except StoreError as error:
+                    _log.error("store_not_started", exc_info=error)
+                else:
+                    _log.info("store_started", store="embedded")
+
+    watching = asyncio.create_task(watch(embedded)) if embedded else None
+    try:
+        yield
+    finally:
+        if watching:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+
+async def drain(edge: Edge, grace_s: float) -> None:
+    """Health off, no new calls, those in flight within the grace, then the work that they left behind."""
+    begun = time.monotonic()
+    await edge.servers.drain(grace_s)
+    left_s = max(0.1, grace_s - (time.monotonic() - begun))
+    drained = await asyncio.gather(*(g.drain(left_s) for g in (edge.decisions, edge.events, edge.admin)))
+    _log.info("drained", clean=all(drained), seconds=round(time.monotonic() - begun, 3))
