@@ -113,10 +113,10 @@ def detail(computed: Computed, s: int, o: int, reason: int) -> str:
     """Id of the cap or rule behind an exclusion, empty where the reason says it all."""
     catalog = computed.force.catalog
     if reason in CAP_REASONS and computed.picked.cells[s, o]["cap"] >= 0:
-        return catalog.caps[computed.picked.cells[s, o]["cap"]].id
+        return catalog.caps[int(computed.picked.cells[s, o]["cap"])].id
     if reason in RULE_REASONS:
-        rule = computed.filtered.rule[computed.layout.row[s], o]
-        return str(catalog.rules[rule].id) if rule >= 0 else ""
+        rule = int(computed.filtered.rule[computed.layout.row[s], o])
+        return catalog.rules[rule].id if rule >= 0 else ""
     return ""
 
 
@@ -229,8 +229,8 @@ def decisions(computed: Computed, service_version: str) -> list[tuple[Decision, 
     return found
 
 
-def trace(computed: Computed, i: int, g: int) -> Trace:
-    """What was read and drawn for item `i` of group `g`."""
+def trace(computed: Computed, i: int, g: int, earlier: bytes) -> Trace:
+    """What was read and drawn for item `i` of group `g`, on its ledger with the `earlier` contacts of its chain."""
     layout, picked = computed.layout, computed.picked
     spots = range(layout.first_spot[i], layout.first_spot[i + 1])
     slots = tuple(
@@ -249,7 +249,7 @@ def trace(computed: Computed, i: int, g: int) -> Trace:
         request_digest=item.digest,
         snapshot_us=item.now_us,
         profile=item.record,
-        ledger=item.ledger,
+        ledger=item.ledger + earlier,
         context=computed.contexts[first_row].tobytes(),
         chained=i - int(layout.group_first[g]),
         chain=int(layout.group_first[g + 1] - layout.group_first[g]),

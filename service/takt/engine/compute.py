@@ -70,7 +70,7 @@ class Computed:
 def fill_context(
     force: Force, layout: Layout, contexts: npt.NDArray[np.void], stage: npt.NDArray[np.int64], where: Zones
 ) -> None:
-    """Write what the service knows itself into context rows [Q]: channel, stage, local hour and weekday, if declared."""
+    """Write what the service knows itself into context rows [Q], if declared: channel, stage, local hour, weekday."""
     section = force.catalog.spec.context
     row = layout.row_item
     names = {
@@ -98,7 +98,7 @@ def filter_rows(
     eligibility = filter_offers(catalog, profile_columns, context_columns, now)
     excluded = eligibility.reason
     needed = force.consent_bit[layout.row_channel]
-    unconsented = np.not_equal(profiles["consents"] & needed, needed)
+    unconsented: npt.NDArray[np.bool_] = (profiles["consents"] & needed) != needed
     excluded[unconsented[:, None] & (excluded == Reason.NONE)] = Reason.NO_CONSENT
     value = values(catalog, profile_columns, context_columns, now)
     excluded[np.isnan(value) & (excluded == Reason.NONE)] = Reason.RULE_ERROR
@@ -119,7 +119,6 @@ def score_rows(
     wanted = np.flatnonzero(open_somewhere.any(axis=0))
     column = np.full(len(force.catalog.offers), -1, np.int64)
     column[wanted] = np.arange(len(wanted))
-    nothing = np.zeros((1, 1, 1, 1), np.float32)
     model, degradations = force.scorer.version, force.degradations
     scores: Scores | None = None
     if len(wanted):
@@ -140,12 +139,19 @@ def score_rows(
         value=filtered.value,
         weight=filtered.weight,
         column=column,
-        acceptance=nothing if scores is None else scores.acceptance,
-        baseline=nothing if scores is None or scores.baseline is None else scores.baseline,
-        model_value=np.full_like(nothing, np.nan) if scores is None or scores.value is None else scores.value,
-        reaction=nothing if scores is None or scores.reaction is None else scores.reaction,
+        acceptance=_plain(scores.acceptance if scores else None, 0.0),
+        baseline=_plain(scores.baseline if scores else None, 0.0),
+        model_value=_plain(scores.value if scores else None, np.nan),
+        reaction=_plain(scores.reaction if scores else None, 0.0),
     )
     return valued, model, degradations
+
+
+def _plain(array: npt.NDArray[np.float32] | None, instead: float) -> npt.NDArray[np.float32]:
+    """An answer as the kernel knows it: contiguous and writeable, else it would be compiled anew in mid-request."""
+    if array is None:
+        return np.full((1, 1, 1, 1), instead, np.float32)
+    return np.require(array, np.float32, ("C", "W"))
 
 
 def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[Item], meter: Meter) -> Computed:

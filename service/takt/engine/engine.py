@@ -241,12 +241,14 @@ class Engine:
                 again.extend(layout.items[i] for i in span if i not in expired)
                 continue
             members = []
+            earlier = b""
             for i in span:
                 item, (decision, _) = layout.items[i], decided[i]
                 if item.request.dry_run or (decision.degraded and not contacts[i]):
                     batch.answers[item.index] = decision
                 else:
-                    members.append(Member(item, decision, contacts[i], answers.trace(computed, i, g)))
+                    members.append(Member(item, decision, contacts[i], answers.trace(computed, i, g, earlier)))
+                earlier += contacts[i]
             if members:
                 commits.append(self._commitment(computed, g, members))
         return again + self._commit(batch, commits)

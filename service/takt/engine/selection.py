@@ -3,7 +3,8 @@
 Kernels, because each pick changes what the next slot may get: caps, duplicates, and the next request of the same
 person. What they compose is in `takt.policy`, `takt.arbitration` and `takt.exploration`.
 
-A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all requests of one person.
+A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all of one
+person's requests.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class Tables(NamedTuple):
 
 
 class Valued(NamedTuple):
-    """What filters and model say of each row Q. Model arrays are float32 [Q or 1, T or 1, N or 1, offers scored or 1]."""
+    """What filters and model say of each row Q. Model arrays are float32 [Q, T, N, offers scored], any axis perhaps 1."""
 
     excluded: npt.NDArray[np.uint8]
     """uint8 [Q, O]: reason that needs no ledger, or 0."""
