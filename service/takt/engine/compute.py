@@ -98,7 +98,7 @@ def filter_rows(
     eligibility = filter_offers(catalog, profile_columns, context_columns, now)
     excluded = eligibility.reason
     needed = force.consent_bit[layout.row_channel]
-    unconsented: npt.NDArray[np.bool_] = (profiles["consents"] & needed) != needed
+    unconsented = np.asarray((profiles["consents"] & needed) != needed)
     excluded[unconsented[:, None] & (excluded == Reason.NONE)] = Reason.NO_CONSENT
     value = values(catalog, profile_columns, context_columns, now)
     excluded[np.isnan(value) & (excluded == Reason.NONE)] = Reason.RULE_ERROR

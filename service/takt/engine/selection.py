@@ -153,7 +153,7 @@ class Tables(NamedTuple):
 
 
 class Valued(NamedTuple):
-    """What filters and model say of each row Q. Model arrays are float32 [Q, T, N, offers scored], any axis perhaps 1."""
+    """What filters and model say of each row Q. Model arrays are float32 [Q, T, N, offers scored], axes perhaps 1."""
 
     excluded: npt.NDArray[np.uint8]
     """uint8 [Q, O]: reason that needs no ledger, or 0."""
