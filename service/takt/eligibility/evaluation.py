@@ -92,7 +92,7 @@ class Evaluation:
         values, missing = columns.column(field.name)
         if field.kind is Kind.BOOL:
             values = values == 1.0
-        if missing is not None and not missing.any():
+        if missing is not None and not np.count_nonzero(missing):
             missing = None
         axis = (None, slice(None)) if field.source is Source.OFFER else (slice(None), None)
         return values[axis], None if missing is None else missing[axis]
@@ -309,7 +309,7 @@ def _either(left: Bools | None, right: Bools | None) -> Bools | None:
 
 def _also(errors: Bools | None, more: Bools) -> Bools | None:
     """`errors` and some `more`, which are rarely any."""
-    return _either(errors, more) if more.any() else errors
+    return _either(errors, more) if np.count_nonzero(more) else errors
 
 
 def _outside(values: Values, kind: Kind) -> Bools:

@@ -68,7 +68,7 @@ def filter_offers(catalog: Catalog, profile: Columns, context: Columns, now_us: 
     rule = np.where(failed >= 0, failed, broken)
     outside = (batch.now_us < catalog.valid_from_us, batch.now_us >= catalog.valid_until_us)
     for left_out, why in zip(reversed(outside), (Reason.EXPIRED, Reason.NOT_VALID_YET), strict=True):
-        if left_out.any():
+        if np.count_nonzero(left_out):
             np.copyto(reason, why, where=left_out)
             np.copyto(rule, -1, where=left_out)
     return Eligibility(reason, rule)
@@ -102,7 +102,7 @@ def context_weights(catalog: Catalog, profile: Columns, context: Columns, now_us
 
 def _put(into: npt.NDArray[np.int16], one: Applied, where: npt.NDArray[np.bool_]) -> None:
     """Write a rule's index to the cells of its offers where `where`, broadcastable, is true."""
-    if not where.any():
+    if not np.count_nonzero(where):
         return
     if one.offers is None:
         np.copyto(into, one.index, where=where)

@@ -210,6 +210,7 @@ class Checker:
             "member_index": "brackets behind a value",
             "member_object": "messages",
             "map_lit": "maps",
+            "mapinits": "maps",
         }.get(str(node.data), "names that begin with a dot")
         names = ", ".join(f"{name}()" for name in FUNCTIONS)
         return self._wrong(node, f"{self._source(node)}: {what} are not supported; functions are {names}")
@@ -340,10 +341,8 @@ class Checker:
                 return self.make(Has(checked))
             case "size", Field(kind=Kind.FLAGS):
                 return self.make(Size(checked))
-            case "timestamp", Text():
-                return self.make(Literal(literals.timestamp_of(checked.value), Kind.TIMESTAMP))
-            case "duration", Text():
-                return self.make(Literal(literals.duration_of(checked.value), Kind.DURATION))
+            case "timestamp" | "duration", Text():
+                return self.make(self._time(name, argument, checked.value))
             case "double" | "int", _ if not isinstance(checked, Text | ListOf) and checked.kind in NUMBERS:
                 return self.make(conversion(Kind(name), checked))
         needs = {
@@ -354,6 +353,14 @@ class Checker:
         }
         takes = needs.get(name, "a text in quotes")
         raise self._wrong(argument, f"{name}() takes {takes}; {self._source(argument)} is {checked.kind}")
+
+    def _time(self, name: str, argument: Tree[Token], text: str) -> Literal:
+        """`timestamp("...")` or `duration("...")`, which are constants."""
+        try:
+            us = literals.timestamp_of(text) if name == "timestamp" else literals.duration_of(text)
+        except ValueError as error:
+            raise self._wrong(argument, str(error)) from error
+        return Literal(us, Kind(name))
 
 
 def _unwrapped(tree: Tree[Token]) -> Tree[Token]:
