@@ -98,7 +98,7 @@ def filter_rows(
     eligibility = filter_offers(catalog, profile_columns, context_columns, now)
     excluded = eligibility.reason
     needed = force.consent_bit[layout.row_channel]
-    unconsented = np.asarray((profiles["consents"] & needed) != needed)
+    unconsented = (profiles["consents"] & needed) != needed
     excluded[unconsented[:, None] & (excluded == Reason.NONE)] = Reason.NO_CONSENT
     value = values(catalog, profile_columns, context_columns, now)
     excluded[np.isnan(value) & (excluded == Reason.NONE)] = Reason.RULE_ERROR
@@ -115,8 +115,8 @@ def score_rows(
     prior: Scorer,
 ) -> tuple[Valued, str, tuple[tuple[Cause, str], ...]]:
     """One run of the model over the rows and the offers that some row may get; the prior where the model fails."""
-    open_somewhere = (filtered.excluded == Reason.NONE) & force.shelf.placement_offers.any(axis=0)[None, :]
-    wanted = np.flatnonzero(open_somewhere.any(axis=0))
+    asked_for = force.shelf.placement_offers[layout.placement].any(axis=0)
+    wanted = np.flatnonzero(asked_for & (filtered.excluded == Reason.NONE).any(axis=0))
     column = np.full(len(force.catalog.offers), -1, np.int64)
     column[wanted] = np.arange(len(wanted))
     model, degradations = force.scorer.version, force.degradations
