@@ -23,7 +23,8 @@ from takt.domain.decision import (
 )
 from takt.domain.reasons import Cause, Reason, Status
 from takt.domain.request import Explain
-from takt.engine.selection import PICK, SILENCE, UNDRAWN, at
+from takt.engine.arrays import PICK, SILENCE, UNDRAWN
+from takt.engine.selection import at
 from takt.features.reader import RowStatus
 from takt.ports import SlotTrace, Trace
 

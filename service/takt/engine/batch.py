@@ -11,7 +11,7 @@ import numpy.typing as npt
 from takt.clock import MINUTE_US
 from takt.domain.decision import decision_id, ledger_code
 from takt.domain.ledger import EMPTY, code8
-from takt.engine.selection import REQUEST, SPOT, Asked, Tables
+from takt.engine.arrays import REQUEST, SPOT, Asked, Tables
 from takt.exploration.draws import request_seed
 
 if TYPE_CHECKING:

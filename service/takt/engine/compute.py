@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from takt.domain.reasons import Cause, Reason
 from takt.eligibility.filters import context_weights, filter_offers, stages, values
+from takt.engine.arrays import Picked, Tables, Valued, blank, scratch_for
 from takt.engine.batch import Layout, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
-from takt.engine.selection import Picked, Tables, Valued, blank, scratch_for, select
+from takt.engine.selection import select
 from takt.errors import ModelError
 from takt.features.columns import Columns
 from takt.features.matrix import model_matrix

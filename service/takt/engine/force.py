@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from takt.engine.selection import PLACEMENT, Dials, Shelf
+from takt.engine.arrays import PLACEMENT, Dials, Shelf
 from takt.exploration.distributions import RULES
 from takt.features.matrix import model_matrix
 from takt.policy.judging import CAP, Terms

@@ -1,0 +1,230 @@
+"""The arrays that a batch is laid out in: what the selection kernels read, their scratch, and what they write.
+
+A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all of one person's requests.
+What varies per thing is a field of a structured array, so that a kernel's signature stays short.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from takt.policy.judging import MOMENT, VERDICT, Verdicts
+
+Table = npt.NDArray[np.void]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+
+SILENCE: Final = -1
+UNDRAWN: Final = -2
+
+PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
+FORM_OF_ADDRESS: Final = int(Reason.FORM_OF_ADDRESS)
+NO_TREATMENT: Final = int(Reason.NO_TREATMENT)
+TIMING_NOT_ALLOWED: Final = int(Reason.TIMING_NOT_ALLOWED)
+DUPLICATE: Final = int(Reason.DUPLICATE)
+BELOW_SILENCE: Final = int(Reason.BELOW_SILENCE)
+OUTRANKED: Final = int(Reason.OUTRANKED)
+NOT_DRAWN: Final = int(Reason.NOT_DRAWN)
+
+PLACEMENT: Final = np.dtype([("channel", "<i8"), ("code", "<i8"), ("hold_us", "<i8")])
+
+REQUEST: Final = np.dtype(
+    [
+        ("seed", "<u8"),
+        ("decision", "<u8"),
+        ("now_us", "<i8"),
+        ("zone", "<i8"),  # index into the moments
+        ("address", "<i8"),  # takt.domain.person.Address that is wanted
+        ("locale", "<i8"),  # 0 = unknown, else 1 + index
+        ("distinct", "?"),  # no offer twice in the request
+    ]
+)
+
+SPOT: Final = np.dtype([("placement", "<i8"), ("row", "<i8"), ("slots", "<i8")])
+
+PICK: Final = np.dtype(
+    [
+        ("offer", "<i8"),  # offer, SILENCE or UNDRAWN
+        ("timing", "<i8"),
+        ("tonality", "<i8"),
+        ("offer_propensity", "<f8"),
+        ("arm_propensity", "<f8"),
+        ("offer_draw", "<f8"),
+        ("arm_draw", "<f8"),
+    ]
+)
+
+CELL: Final = np.dtype(
+    [
+        ("reason", "<i8"),  # why the offer is not in the answer, 0 if it is
+        ("cap", "<i8"),  # the cap that refused, or -1
+        ("total", "<f8"),  # best arm's total of a live candidate, NaN for the others
+        ("timing", "<i8"),  # the best arm
+        ("tonality", "<i8"),
+    ]
+)
+
+RESULT: Final = np.dtype(
+    [
+        ("silence_propensity", "<f8"),  # in the last slot drawn
+        ("advice_offer", "<i8"),  # an offer whose best moment is a slot that this placement cannot deliver, or -1
+        ("advice_timing", "<i8"),
+        ("advice_total", "<f8"),
+    ]
+)
+
+ARM: Final = np.dtype([("total", "<f8"), ("tonality", "<i8")])
+
+
+class Shelf(NamedTuple):
+    """What a catalog offers where. Placements P, offers O, timings T, tonalities N, channels H, locales L."""
+
+    placements: Table
+    """`PLACEMENT` [P]."""
+    placement_offers: Bools
+    placement_timings: Bools
+    placement_tonalities: Bools
+    treatment_of: Ints
+    """int64 [H, 3, L + 1, N, O]."""
+    address_blocked: Bools
+    """bool [H, 3, O]."""
+    lever: Floats
+    contact_cost: Floats
+    """float64 [H]."""
+
+
+class Dials(NamedTuple):
+    """Constants of arbitration and exploration."""
+
+    exponent: float
+    annoyance_cost: float
+    rule: int
+    epsilon: float
+    temperature: float
+    gamma: float
+    silence_floor: float
+    arm_rule: int
+    arm_epsilon: float
+    arm_temperature: float
+    arm_gamma: float
+
+
+class Asked(NamedTuple):
+    """A batch: groups of requests, requests of spots."""
+
+    group_first: Ints
+    """int64 [groups + 1]: first request of each group."""
+    first_spot: Ints
+    """int64 [R + 1]."""
+    requests: Table
+    """`REQUEST` [R]."""
+    timings: Bools
+    """bool [R, T]: slots that the caller allows."""
+    spots: Table
+    """`SPOT` [S]."""
+
+
+class Tables(NamedTuple):
+    """Moments of the batch's zones Z, stacked (`takt.policy.moments`)."""
+
+    not_before_us: Ints
+    """int64 [Z, T]."""
+    not_after_us: Ints
+    open: Bools
+    window_us: Ints
+    """int64 [Z, C, T, 2]."""
+    quiet: Bools
+    """bool [Z, H, T]."""
+
+
+class Valued(NamedTuple):
+    """What filters and model say of each row Q. Model arrays are float32 [Q, T, N, offers scored], axes perhaps 1."""
+
+    excluded: npt.NDArray[np.uint8]
+    """uint8 [Q, O]: reason that needs no ledger, or 0."""
+    value: Floats
+    """float64 [Q, O]."""
+    weight: Floats
+    column: Ints
+    """int64 [O]: where the offer stands in the model's answer, -1 if it was not scored."""
+    acceptance: Singles
+    baseline: Singles
+    model_value: Singles
+    """NaN where the model has no opinion and the catalog's value holds."""
+    reaction: Singles
+
+
+class Picked(NamedTuple):
+    """The outcome."""
+
+    picks: Table
+    """`PICK` [S, most slots of any spot]."""
+    cells: Table
+    """`CELL` [S, O]."""
+    results: Table
+    """`RESULT` [S]."""
+    live: Bools
+    """bool [R]: something could be drawn."""
+    slack: Ints
+    """int64 [groups]."""
+
+
+class Scratch(NamedTuple):
+    """Room that is used again for every spot."""
+
+    verdicts: Verdicts
+    moments: Table
+    """`MOMENT` [T]."""
+    arms: Table
+    """`ARM` [T, O]: the best tonality at each timing."""
+    reason: npt.NDArray[np.uint8]
+    """uint8 [O]: why an offer cannot be in the spot at all."""
+    taken: Bools
+    """bool [O]: offered in this request already."""
+    here: Bools
+    """bool [O]: offered in this spot already."""
+    choices: Ints
+    """What the next draw is among."""
+    scores: Floats
+    chances: Floats
+
+
+def scratch_for(n_timings: int, n_tonalities: int, n_offers: int, n_groups: int, longest: int) -> Scratch:
+    """Room for a batch whose longest ledger, with what it may gain, has `longest` entries."""
+    widest = max(n_offers + 1, n_timings * n_tonalities)
+    return Scratch(
+        verdicts=Verdicts(
+            np.zeros(n_timings, VERDICT),
+            np.zeros((n_timings, n_offers), VERDICT),
+            np.zeros(longest, np.int64),
+            np.zeros(max(n_offers, n_groups, 1), np.bool_),
+        ),
+        moments=np.zeros(n_timings, MOMENT),
+        arms=np.zeros((n_timings, n_offers), ARM),
+        reason=np.zeros(n_offers, np.uint8),
+        taken=np.zeros(n_offers, np.bool_),
+        here=np.zeros(n_offers, np.bool_),
+        choices=np.zeros(widest, np.int64),
+        scores=np.zeros(widest),
+        chances=np.zeros(widest),
+    )
+
+
+def blank(n_requests: int, n_groups: int, n_spots: int, most_slots: int, n_offers: int) -> Picked:
+    """An outcome to be filled."""
+    picks = np.zeros((n_spots, most_slots), PICK)
+    picks["offer"] = UNDRAWN
+    results = np.zeros(n_spots, RESULT)
+    results["advice_offer"] = -1
+    return Picked(
+        picks,
+        np.zeros((n_spots, n_offers), CELL),
+        results,
+        np.zeros(n_requests, np.bool_),
+        np.zeros(n_groups, np.int64),
+    )
