@@ -1,0 +1,47 @@
+"""Splits in time. A row is learned from only when its outcome window has closed: nothing of the future leaks in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+Bools = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Rows to learn from and rows to judge by, bool [n] each; never both."""
+
+    train: Bools
+    test: Bools
+
+
+def time_split(contacted: Days, *, window_days: int, boundary: date, data_end: date) -> Fold:
+    """Train on contacts whose window closed before a day, test on those from then on whose window closes in the data.
+
+    contacted: datetime64[D] [n], days of contact. A window of 25 days closes 25 days after its contact, that day
+    included. Contacts shortly before the boundary are in neither part: their window is still open there (the embargo).
+    """
+    closes = contacted + np.timedelta64(window_days, "D")
+    return Fold(
+        train=closes < np.datetime64(boundary, "D"),
+        test=(contacted >= np.datetime64(boundary, "D")) & (closes <= np.datetime64(data_end, "D")),
+    )
+
+
+def forward_chain(
+    contacted: Days, accepted: Bools, *, window_days: int, within: Bools, least_accepted: int
+) -> Iterator[Fold]:
+    """Folds that predict each day's contacts from those whose windows had closed before that day.
+
+    Only rows of `within` [n] take part; a day comes up once `least_accepted` accepted rows can be learned from, since
+    a model of a handful of them says nothing about one of hundreds.
+    """
+    closes = contacted + np.timedelta64(window_days, "D")
+    for day in np.unique(contacted[within]):
+        train = within & (closes < day)
+        if np.count_nonzero(accepted[train]) >= least_accepted:
+            yield Fold(train=train, test=within & (contacted == day))
