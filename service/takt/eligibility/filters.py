@@ -69,7 +69,7 @@ def filter_offers(catalog: Catalog, profile: Columns, context: Columns, now_us: 
     outside = (batch.now_us < catalog.valid_from_us, batch.now_us >= catalog.valid_until_us)
     for left_out, why in zip(reversed(outside), (Reason.EXPIRED, Reason.NOT_VALID_YET), strict=True):
         if np.count_nonzero(left_out):
-            np.copyto(reason, why, where=left_out)
+            np.copyto(reason, np.uint8(why), where=left_out)
             np.copyto(rule, -1, where=left_out)
     return Eligibility(reason, rule)
 

@@ -1,6 +1,7 @@
 """The arrays that a batch is laid out in: what the selection kernels read, their scratch, and what they write.
 
-A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all of one person's requests.
+A *spot* is one placement of one request; a *row* is one request on one channel; a *group* is all of one
+person's requests.
 What varies per thing is a field of a structured array, so that a kernel's signature stays short.
 """
 
@@ -22,14 +23,6 @@ Singles = npt.NDArray[np.float32]
 SILENCE: Final = -1
 UNDRAWN: Final = -2
 
-PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
-FORM_OF_ADDRESS: Final = int(Reason.FORM_OF_ADDRESS)
-NO_TREATMENT: Final = int(Reason.NO_TREATMENT)
-TIMING_NOT_ALLOWED: Final = int(Reason.TIMING_NOT_ALLOWED)
-DUPLICATE: Final = int(Reason.DUPLICATE)
-BELOW_SILENCE: Final = int(Reason.BELOW_SILENCE)
-OUTRANKED: Final = int(Reason.OUTRANKED)
-NOT_DRAWN: Final = int(Reason.NOT_DRAWN)
 
 PLACEMENT: Final = np.dtype([("channel", "<i8"), ("code", "<i8"), ("hold_us", "<i8")])
 

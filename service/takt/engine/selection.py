@@ -1,15 +1,18 @@
 """Select, slot by slot, for a whole batch: judge, score, draw, and take the contact into the ledger at hand.
 
 Kernels, because each pick changes what the next slot may get: caps, duplicates, and the next request of the same
-person. What they compose is in `takt.policy`, `takt.arbitration` and `takt.exploration`; what they read and write is laid
-out in `takt.engine.arrays`.
+person. What they compose is in `takt.policy`, `takt.arbitration` and `takt.exploration`; what they read and write is
+laid out in `takt.engine.arrays`.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from takt.arbitration.score import total
+from takt.domain.reasons import Reason
 from takt.engine.arrays import (
     SILENCE,
     Asked,
@@ -31,7 +34,14 @@ from takt.policy.contacts import Contacts
 from takt.policy.judging import PLENTY, Own, Spot, Terms, judge_offers, judge_timings
 
 # Kernels take plain numbers as constants.
-NOT_FOR_
+NOT_FOR_PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
+FORM_OF_ADDRESS: Final = int(Reason.FORM_OF_ADDRESS)
+NO_TREATMENT: Final = int(Reason.NO_TREATMENT)
+TIMING_NOT_ALLOWED: Final = int(Reason.TIMING_NOT_ALLOWED)
+DUPLICATE: Final = int(Reason.DUPLICATE)
+BELOW_SILENCE: Final = int(Reason.BELOW_SILENCE)
+OUTRANKED: Final = int(Reason.OUTRANKED)
+NOT_DRAWN: Final = int(Reason.NOT_DRAWN)
 
 
 @kernel

@@ -121,7 +121,7 @@ def test_reads_names_the_sections(compiler: RuleCompiler) -> None:
         ("{'a': 1} == 1", 1, "maps are not supported"),
         ("profile.segment == b'x'", 19, "leave the b away"),
         ("profile.visits_30d > 1u", 21, "write 1"),
-        ("profile.visits_30d > 9007199254740993", 21, "up to 2**53"),
+        ("profile.visits_30d > 9007199254740992", 21, "up to 2**53 - 1"),
         (r"profile.segment == '\q'", 19, "is no escape"),
         ("!" * 100 + "true", 64, "nested more than 64 levels"),
     ],
@@ -175,12 +175,12 @@ def test_decimals_are_compared_as_stored(compiler: RuleCompiler) -> None:
         ("profile.visits_30d * profile.visits_30d > 1", [False]),
         ("profile.visits_30d * profile.visits_30d * size(profile.interests) > 1", [True, False]),
         ("-(profile.visits_30d + 1) - (profile.visits_30d / 2) > 1", [False, False, False]),
-        ("(true ? 1 : profile.visits_30d) * 9007199254740992 > 1", [True]),
+        ("(true ? 1 : profile.visits_30d) * 9007199254740991 > 1", [True]),
         ("int(profile.recency_days) + 1 > 1", [True]),
     ],
 )
 def test_overflow_is_checked_where_possible(compiler: RuleCompiler, text: str, checked: list[bool]) -> None:
-    """Only arithmetic whose operands can carry it past 2**53 is checked when it is evaluated."""
+    """Only arithmetic whose operands can carry it to 2**53 is checked when it is evaluated."""
     root = compiler.compile(text).root
 
     assert sorted(checked) == sorted(node.checked for node in walk(root) if isinstance(node, Arithmetic))

@@ -53,7 +53,7 @@ def _largest(operator: str, left: Expression, right: Expression) -> float:
 
 
 def magnitude(expression: Expression) -> float:
-    """Bound of the magnitude of a whole number. A checked result is an error beyond 2**53, so that bounds all."""
+    """Bound of the magnitude of a whole number. A checked result is an error beyond `EXACT`, so that bounds all."""
     match expression:
         case Literal():
             return abs(expression.value)

@@ -190,7 +190,7 @@ class Arithmetic:
     right: Expression
     kind: Kind
     checked: bool
-    """Whether the result can leave its kind's range (2**53, years 1 to 9999, 10,000 years), which is an error."""
+    """Whether the result can leave its kind's range (2**53 - 1, years 1 to 9999, 10,000 years), which is an error."""
 
 
 @dataclass(frozen=True, slots=True)

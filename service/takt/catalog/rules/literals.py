@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-EXACT: Final = 2**53
-"""Whole numbers up to this size are exact in the float64 that rules compute in."""
+EXACT: Final = 2**53 - 1
+"""The largest whole number that no other one rounds to in float64, which rules compute in."""
 
 FIRST_US: Final = -62_135_596_800_000_000
 LAST_US: Final = 253_402_300_799_999_999
@@ -62,10 +62,10 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def whole_of(token: str) -> int:
-    """A whole number, decimal or hexadecimal. Raises ValueError beyond +-2**53."""
+    """A whole number, decimal or hexadecimal. Raises ValueError beyond +-`EXACT`."""
     value = int(token, 16 if "0x" in token else 10)
     if abs(value) > EXACT:
-        raise ValueError("whole numbers in rules go up to 2**53")
+        raise ValueError("whole numbers in rules go up to 2**53 - 1")
     return value
 
 
