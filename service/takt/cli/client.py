@@ -155,6 +155,8 @@ def told(error: grpc.RpcError, address: str) -> TaktError:
     details = error.details() or code.name
     reason, violations = _details(error)
     if code in UNREACHABLE and not reason:
+        if details.startswith("failed to connect"):
+            details = details.rpartition(": ")[2].lower()  # the rest is gRPC's inner life
         hint = "is the service running there? (takt serve, takt demo)" if code == grpc.StatusCode.UNAVAILABLE else ""
         return UnreachableError("; ".join(filter(None, [f"no answer from {address}: {details}", hint])))
     if code == grpc.StatusCode.NOT_FOUND:

@@ -107,11 +107,11 @@ def offers_table(placements: Iterable[decision_pb2.PlacementDecision]) -> Table:
     return table
 
 
-def exclusions_line(placement: decision_pb2.PlacementDecision) -> str:
-    """Why offers were left out, in one line of markup: `12 CAP_OFFER offer-week (milk, tea, ...)`."""
+def exclusions_line(placement: decision_pb2.PlacementDecision, *, most: int = NAMED) -> str:
+    """Why offers were left out, in one line of markup, `most` named: `12 CAP_OFFER offer-week (milk, tea, ...)`."""
     parts = []
     for exclusion in placement.exclusions:
-        named = ", ".join(exclusion.offers[:NAMED]) + (", ..." if len(exclusion.offers) > NAMED else "")
+        named = ", ".join(exclusion.offers[:most]) + (", ..." if len(exclusion.offers) > most else "")
         parts.append(
             f"{exclusion.count} {escape(reason(exclusion))}" + (f" [dim]({escape(named)})[/]" if named else "")
         )

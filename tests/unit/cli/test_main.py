@@ -56,6 +56,7 @@ def test_help_lists_commands_and_exit_codes(takt: Takt) -> None:
         ["model", "check"],
         ["store", "init"],
         ["demo"],
+        ["train"],
     ],
     ids=" ".join,
 )
