@@ -1,0 +1,152 @@
+"""Checks of what happens when something is wrong: requests, time, the store, the service itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from takt.v1 import decision_pb2
+from takt_training.demo.serving import Service
+from tests.proofs.callers import FALLBACKS, Caller, ask, at_once, causes, offers
+from tests.proofs.grounds import BUDGET_MS, HERO, TILES, Grounds, alive, seconds_until
+
+HURRIED = 100
+STOPPED = 20
+RECOVERY_S = 15.0
+RESTARTED = 20
+
+
+def wrong_requests(on: Grounds, caller: Caller) -> None:
+    """What cannot be meant is refused, and the field is named; the service goes on."""
+    on.figures.step("send requests that are wrong")
+    profile_id = next(on.households)
+    unknown, wrong_type = ask(profile_id, "home_heroo"), ask(profile_id, HERO)
+    wrong_type.context["page"].int_value = 3
+    many = ask(profile_id, *(f"placement_{n}" for n in range(10_000)))
+    invalid = "INVALID_ARGUMENT INVALID_REQUEST"
+    for name, request, field in (
+        ("unknown_placement", unknown, "placements[0].placement"),
+        ("wrong_context_type", wrong_type, 'context["page"]'),
+        ("ten_thousand_placements", many, "placements"),
+    ):
+        code, fields = caller.refusal(request)
+        on.figures.check(name, code if field in fields else f"{code} {fields[:3]}", f"== {invalid}")
+    on.figures.check("answered_afterwards", caller.refusal(ask(profile_id, HERO))[0], "== OK")
+
+
+def hurry(on: Grounds, caller: Caller) -> None:
+    """With a budget of one millisecond every page gets an answer: decided in time, or a fallback that says why."""
+    on.figures.step(f"{HURRIED} requests with a budget of 1 ms, eight at once")
+    requests = [ask(next(on.households), HERO, TILES) for _ in range(HURRIED)]
+    for request in requests:
+        request.budget.FromMilliseconds(1)
+    answers = at_once(8, requests, caller.decide)
+    on.count.add(answers)
+    late = [answer for answer in answers if "DEADLINE" in causes(answer)]
+    on.figures.check("hurried_answers", len(answers), f"== {HURRIED}")
+    on.figures.check("hurried_fallbacks", len(late), ">= 1")
+    on.figures.check("hurried_fallbacks_with_offers", sum(len(offers(answer)) for answer in late), "== 0")
+    on.figures.check("hurried_degraded_otherwise", sum(bool(causes(a) - {"DEADLINE"}) for a in answers), "== 0")
+
+
+def store_stopped(on: Grounds, caller: Caller) -> None:
+    """A store that hangs: fallbacks in time, nobody contacted; recovery by itself."""
+    on.figures.step("stop the store (SIGSTOP) in the middle of it, and let it go on")
+    households = [next(on.households) for _ in range(STOPPED)]
+    pid = on.store_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        answers, slowest = _timed(caller, households)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    on.figures.check("stopped_store_answers_without_fallback", _without_fallback(answers), "== 0")
+    on.figures.check("stopped_store_slowest_ms", slowest, f"<= {BUDGET_MS + 500}")
+    recovered = seconds_until(_serves(on, caller), at_most_s=RECOVERY_S)
+    on.figures.check("stopped_store_recovered_after_s", recovered, f"< {RECOVERY_S}")
+
+
+def store_killed(on: Grounds, caller: Caller, service: Service) -> None:
+    """A store that is gone: fallbacks, and the service stays."""
+    on.figures.step("kill the store (SIGKILL)")
+    pid = on.store_pid()
+    os.kill(pid, signal.SIGKILL)
+    gone = seconds_until(lambda: not alive(pid), at_most_s=5.0)
+    on.figures.check("killed_store_gone_after_s", gone, "< 5.0")
+    answers, slowest = _timed(caller, [next(on.households) for _ in range(STOPPED)])
+    on.figures.check("killed_store_answers_without_fallback", _without_fallback(answers), "== 0")
+    on.figures.check("killed_store_slowest_ms", slowest, f"<= {BUDGET_MS + 500}")
+    on.figures.check("service_lives_on", str(alive(service.pid)), "== True")
+
+
+def restarted(on: Grounds, service: Service) -> None:
+    """Killed and started again on the same directory: profiles, contacts and answers are all there."""
+    caller, admin = Caller(service.public.address), Caller(service.admin.address)
+    households = on.offered(caller, RESTARTED, HERO)
+    requests = [ask(profile_id, *on.placements) for profile_id in households]
+    before = [on.real(caller, request) for request in requests]
+    profiles = [admin.profile(profile_id) for profile_id in households]
+    on.figures.step("kill the service (SIGKILL)")
+    pid = on.store_pid()
+    service.kill()
+    orphan = seconds_until(lambda: not alive(pid), at_most_s=5.0)
+    on.figures.check("store_gone_with_its_service_after_s", orphan, "< 5.0")
+    on.figures.step("start again on the same data directory")
+    with on.service() as again:
+        begun = time.monotonic()
+        again.await_ready()
+        on.figures.check("serving_again_after_s", round(time.monotonic() - begun, 1), "shown")
+        recall(on, again, requests, before)
+        admin = Caller(again.admin.address)
+        lost = sum(admin.profile(profile_id) != found for profile_id, found in zip(households, profiles, strict=True))
+        on.figures.check("profiles_lost", lost, "== 0")
+        store_killed(on, Caller(again.public.address), again)
+    on.figures.step("start once more after the store was killed")
+    with on.service() as third:
+        third.await_ready()
+        caller = Caller(third.public.address)
+        on.figures.check("decides_after_the_store_was_killed", str(_serves(on, caller)()), "== True")
+        code = third.stop()
+        on.figures.check("exit_code_after_sigterm", code, "== 0")
+
+
+def recall(
+    on: Grounds,
+    service: Service,
+    requests: list[decision_pb2.DecideRequest],
+    before: list[decision_pb2.DecideResponse],
+) -> None:
+    """Contacts and request ids from before the kill still count."""
+    caller = Caller(service.public.address)
+    again = [on.real(caller, request) for request in requests]
+    differing = sum(
+        a.SerializeToString(deterministic=True) != b.SerializeToString(deterministic=True)
+        for a, b in zip(before, again, strict=True)
+    )
+    on.figures.check("answers_forgotten", differing, "== 0")
+    for request in requests:
+        for _ in range(4):
+            on.real(caller, ask(request.profile_id, *on.placements))
+    on.figures.check("over_delivered_across_restart", on.count.over_delivered(on.catalog), "== 0")
+
+
+def _serves(on: Grounds, caller: Caller) -> Callable[[], bool]:
+    """Whether a request is decided without a degradation."""
+    profile_id = next(on.households)
+    return lambda: not on.real(caller, ask(profile_id, HERO)).degradations
+
+
+def _timed(caller: Caller, households: list[str]) -> tuple[list[decision_pb2.DecideResponse], float]:
+    """Answers for these, and the slowest in milliseconds."""
+    answers, slowest = [], 0.0
+    for profile_id in households:
+        begun = time.perf_counter()
+        answers.append(caller.decide(ask(profile_id, HERO, TILES)))
+        slowest = max(slowest, time.perf_counter() - begun)
+    return answers, round(1000 * slowest, 1)
+
+
+def _without_fallback(answers: list[decision_pb2.DecideResponse]) -> int:
+    """How many answers lack the cause STORE, or have a placement without its fallback."""
+    return sum(causes(a) != {"STORE"} or any(p.status not in FALLBACKS for p in a.placements) for a in answers)
