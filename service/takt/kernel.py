@@ -15,10 +15,24 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numba
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-ROOMS: Final = ("policy", "arbitration", "exploration", "eligibility", "engine")
+ROOMS: Final = ("policy", "arbitration", "exploration", "engine")
 """Packages of `takt` that hold kernels."""
+NUMBERS: Final = ("domain/ledger.py", "domain/reasons.py")
+"""Sources of the constants that kernels have compiled in."""
+
+
+def sources() -> Iterator[bytes]:
+    """The text of everything that a compiled kernel depends on."""
+    here = Path(__file__).parent
+    for name in NUMBERS:
+        yield (here / name).read_bytes()
+    for room in ROOMS:
+        for file in sorted((here / room).rglob("*.py")):
+            text = file.read_bytes()
+            if b"@kernel" in text:
+                yield text
 
 
 def cache_directory() -> Path:
@@ -26,19 +40,30 @@ def cache_directory() -> Path:
     base = os.environ.get("TAKT_KERNEL_CACHE")
     root = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "takt" / "kernels"
     digest = hashlib.blake2b(digest_size=8)
-    here = Path(__file__).parent
-    for room in ROOMS:
-        for source in sorted((here / room).rglob("*.py")):
-            digest.update(source.read_bytes())
+    for text in sources():
+        digest.update(text)
     return root / digest.hexdigest()
 
 
-numba.config.CACHE_DIR = str(cache_directory())
+def is_writable(directory: Path) -> bool:
+    """Whether a cache can be kept there; it is made if need be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
+
+
+_directory = cache_directory()
+CACHED: Final = is_writable(_directory)
+"""False on a system that may not be written to: every start then compiles, for about half a minute."""
+if CACHED:
+    numba.config.CACHE_DIR = str(_directory)
 
 F = TypeVar("F", bound="Callable[..., object]")
 
 
 def kernel(function: F) -> F:
     """Compile `function` on first call; `function.py_func` stays the plain Python twin."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: F = numba.njit(cache=CACHED, nogil=True, error_model="numpy")(function)
     return compiled
