@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import numba
 
@@ -58,12 +58,11 @@ _directory = cache_directory()
 CACHED: Final = is_writable(_directory)
 """False on a system that may not be written to: every start then compiles, for about half a minute."""
 if CACHED:
-    numba.config.CACHE_DIR = str(_directory)
+    numba.config.CACHE_DIR = str(_directory)  # type: ignore[attr-defined]  # numba makes its settings as it loads
 
 F = TypeVar("F", bound="Callable[..., object]")
 
 
 def kernel(function: F) -> F:
     """Compile `function` on first call; `function.py_func` stays the plain Python twin."""
-    compiled: F = numba.njit(cache=CACHED, nogil=True, error_model="numpy")(function)
-    return compiled
+    return cast("F", numba.njit(cache=CACHED, nogil=True, error_model="numpy")(function))
