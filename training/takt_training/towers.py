@@ -129,13 +129,13 @@ def fit_towers(
     trained = _train(
         _start(key, _Widths(preparation.width, encoding.width, len(vocabulary) + 1, offers.types), settings),
         _Pairs(
-            z=jnp.asarray(preparation.apply(examples.profile[rows])),
+            z=_padded(preparation.apply(examples.profile[rows]), 4096),
             g=jnp.asarray(encoding.apply(examples.offers)),
             code=jnp.asarray(examples.codes(vocabulary)),
-            row=jnp.asarray(of_row),
-            offer=jnp.asarray(examples.offer[kept]),
-            accepted=jnp.asarray(examples.accepted[kept], jnp.float32),
-            weight=jnp.asarray(weight[kept], jnp.float32),
+            row=_padded(of_row, 16_384),
+            offer=_padded(examples.offer[kept], 16_384),
+            accepted=_padded(examples.accepted[kept].astype(np.float32), 16_384),
+            weight=_padded(weight[kept].astype(np.float32), 16_384),
         ),
         _Layout(
             affinity=tuple(column_of_group.tolist()),
@@ -151,6 +151,15 @@ def fit_towers(
         vocabulary=vocabulary,
         parameters={name: np.asarray(value, np.float32) for name, value in trained.items()},
     )
+
+
+def _padded(values: npt.NDArray[np.generic], multiple: int) -> jax.Array:
+    """Zeros added at the end, up to a multiple of rows: trainings of similar size share one compilation.
+
+    A pair that is added has weight 0, a row that is added is nobody's.
+    """
+    missing = -len(values) % multiple
+    return jnp.asarray(np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]))
 
 
 @partial(
