@@ -1,4 +1,4 @@
-"""The whole recipe on the invented shop: same bytes each time, a graph that says what the towers say, a kept contract."""
+"""The whole recipe on the invented shop: same bytes each time, a graph that agrees with the towers, a kept contract."""
 
 from __future__ import annotations
 
