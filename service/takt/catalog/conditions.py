@@ -130,6 +130,8 @@ class Eligibility:
 
     def add_own(self, offer: int, node: Node) -> None:
         """Add the rules of one offer: a text or a list of them. They are named by their text."""
+        if node.value == []:
+            node.fail("is empty; list at least one rule, or remove the key")
         for element in node.children if isinstance(node.children, list) else [node]:
             rule = self._conditions.rule(element)
             if rule is None:

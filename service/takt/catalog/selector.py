@@ -44,7 +44,7 @@ class Selectors:
             for group in self._groups.indices(selector.list_at("groups")):
                 chosen += self._members.get(group, [])
             chosen += self._offers.indices(selector.list_at("ids"))
-            if not any(selector.get(kind) for kind in ("tags", "groups", "ids")):
+            if not any((child := selector.get(kind)) and child.value for kind in ("tags", "groups", "ids")):
                 selector.fail("selects nothing; give tags, groups or ids, or leave the key out for all offers")
         mask = np.zeros(len(self._offers), np.bool_)
         mask[chosen] = True

@@ -94,6 +94,7 @@ class Sources:
             self.problems.found[:] = error.violations  # it carries what was noted before as well
             return
         if root.only(*SETTINGS, *LISTS):
+            _report_empty(root)
             self.roots.append(root)
 
     def entries(self, key: str) -> list[Node]:
@@ -120,6 +121,15 @@ class Sources:
         ]
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _report_empty(node: Node) -> None:
+    """Report keys without a value: `eligible:` with nothing behind it must not mean that everybody is eligible."""
+    keyed = isinstance(node.children, dict)
+    for child in node.children.values() if isinstance(node.children, dict) else node.children or ():
+        if keyed and child.value is None:
+            child.fail("has no value; give one, or remove the key")
+        _report_empty(child)
 
 
 def _declared(spec: FeatureSpec) -> Sequence[object]:

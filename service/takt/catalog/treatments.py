@@ -90,11 +90,13 @@ class Treatments:
             return
         name = node.text("id", DEFAULT_ID)
         content = node.required_text("content")
-        node.required("channels", "a list of channels")
+        given = node.required("channels", "a list of channels")
+        if given is not None and given.value == []:
+            given.fail("is empty; list at least one channel")
         channels = self._delivery.channel_names.indices(node.list_at("channels"))
         tonalities = self._delivery.tonality_names.indices(node.list_at("tonalities"))
-        given = [element.as_choice(tuple(ADDRESSES), "address") for element in node.list_at("addresses")]
-        addresses = [ADDRESSES[address] for address in given if address is not None]
+        forms = [element.as_choice(tuple(ADDRESSES), "address") for element in node.list_at("addresses")]
+        addresses = [ADDRESSES[form] for form in forms if form is not None]
         locales = [self._locale(element) for element in node.list_at("locales")]
         offers = np.flatnonzero(selectors.mask(node)).tolist()
         if content is None or not all(self._is_pattern(node, key) for key in ("id", "content")):

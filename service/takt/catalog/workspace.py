@@ -24,9 +24,10 @@ from takt.catalog.policy import (
 from takt.catalog.selector import Selectors
 from takt.catalog.snapshot import Catalog, Scope, Stage, Weight
 from takt.catalog.sources import FEATURES, MAIN, Sources
-from takt.catalog.treatments import Treatments
+from takt.catalog.treatments import Treatments, language
 from takt.errors import Violation, WorkspaceError
 from takt.features.record import pack_section
+from takt.spelling import did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,12 +146,16 @@ class _Draft:
     def _locale(self) -> str:
         """The default locale: the one given, else the first that a person can have."""
         spec = self.sources.spec
+        known = () if spec is None else spec.person.locales
         node = self.sources.setting("locale")
-        if node is not None:
-            return node.as_text() or ""
-        if spec is not None and spec.person.locales:
-            return spec.person.locales[0]
-        return "en"
+        if node is None:
+            return known[0] if known else "en"
+        locale = node.as_text() or ""
+        if locale and known and language(locale) not in {language(name) for name in known}:
+            node.fail(
+                f"nobody has the locale {shown(locale)} (features.yaml person.locales); {did_you_mean(locale, known)}"
+            )
+        return locale
 
     def _check_presence(self) -> None:
         """Without these there is nothing to decide."""
