@@ -21,19 +21,16 @@ WHOLE = {
 """Caps that refuse all offers of a placement alike."""
 
 
-def prove(on: Grounds, service: Service) -> None:
+def prove(on: Grounds, caller: Caller, second: Service) -> None:
     """Alone, then together with a second service on the same store."""
-    caller = Caller(service.public.address)
     patient(on, caller)
-    on.figures.step("start a second takt serve on the same store")
-    with on.service(redis_url=on.redis_url) as second:
-        second.await_ready()
-        callers = [caller, Caller(second.public.address)]
-        crowd(on, callers)
-        twins(on, callers)
-        callers[1].close()
+    on.figures.step("a second takt serve on the same store")
+    second.await_ready()
+    callers = [caller, Caller(second.public.address)]
+    crowd(on, callers)
+    twins(on, callers)
+    callers[1].close()
     on.figures.check("over_delivered_in_all", on.count.over_delivered(on.catalog), "== 0")
-    caller.close()
 
 
 def patient(on: Grounds, caller: Caller) -> None:

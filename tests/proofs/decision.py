@@ -37,8 +37,9 @@ def main() -> int:
         grounds(Path(directory), figures, quick=quick) as (on, service),
     ):
         caller = Caller(service.public.address)
-        answering.prove(on, caller)
-        capping.prove(on, service)
+        with on.service(redis_url=on.redis_url) as second:
+            answering.prove(on, caller)
+            capping.prove(on, caller, second)
         failing.wrong_requests(on, caller)
         failing.hurry(on, caller)
         failing.store_stopped(on, caller)

@@ -16,12 +16,13 @@ from typing import IO, Self
 from takt.cli.client import Client, Door
 from takt.cli.exits import UnreachableError
 from takt.errors import TaktError
-from takt.settings import OPTIONS, PREFIX, Address, load
+from takt.settings import OPTIONS, Address, load
 
 START_S = 120.0
 """How long the first start may take: kernels are compiled for this machine and kept."""
 STOP_S = 30.0
 LISTENERS = ("listen", "admin_listen", "metrics_listen")
+SETTINGS = {option.variable for option in OPTIONS}
 TAIL = 15
 """Lines of the log that are shown when it does not start."""
 
@@ -49,7 +50,7 @@ class Service:
     def __init__(self, given: Mapping[str, str], log: Path) -> None:
         """Start `takt serve` with these settings (field name to text); `log` gets what it prints.
 
-        Nothing is taken from the environment's `TAKT_*`. Raises `SettingsError` for settings that are wrong, and
+        No setting is taken from the environment. Raises `SettingsError` for settings that are wrong, and
         `ServiceError` where an address is taken.
         """
         settings = load(given, {})
@@ -67,7 +68,7 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env={name: text for name, text in os.environ.items() if not name.startswith(PREFIX)},
+            env={name: text for name, text in os.environ.items() if name not in SETTINGS},
             # Ctrl-C is for who started it, who then stops it in order
             start_new_session=True,
         )
