@@ -296,7 +296,7 @@ class Catalog:
     treatment_of: Ints
     """int64 [H, 3, L + 1, N, O]: treatment for channel, wanted address (Address), locale (0 = unknown, else 1 + index),
     tonality, offer; -1 where none fits. Order of fall-back: wanted address exactly, then neutral, then (informal wanted
-    only) formal; within each the exact locale, its language, the default locale. A person without a stated wish counts
-    as formal. Never informal to someone who wants formal."""
+    only) formal; within each the exact locale, its language, the default locale, the default's language. A person
+    without a stated wish counts as formal. Never informal to someone who wants formal."""
     address_blocked: Bools
     """bool [H, 3, O]: a treatment exists on the channel, but only in a form of address this person must not get."""
