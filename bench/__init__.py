@@ -1,0 +1,1 @@
+"""Measurements of the service beside its floors. Absolute times belong to the machine; read ratios."""
