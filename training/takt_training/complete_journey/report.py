@@ -207,8 +207,8 @@ an intercept of its own for every campaign. It is adopted if it differs from non
 {_platt_line("coupons", coupon)}
 
 Had the mailings' scaling been adopted, the test period would show an ECE of {trained.scaled.ece:.4f} and observed over
-expected {trained.scaled.observed_over_expected:.3f}. The large campaigns' rates rose until August (February 8%, May 12%,
-August 15%) and did not go on rising (end of October 14%).
+expected {trained.scaled.observed_over_expected:.3f}. The large campaigns' rates rose until August (February 8%, May
+12%, August 15%) and did not go on rising (end of October 14%).
 
 Campaigns differ among themselves, by {trained.mailing_calibration.spread:.2f} for mailings and {coupon.spread:.2f} for
 coupons (standard deviation on the log-odds scale). A coupon of the next campaign may well be accepted half or twice as
