@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,10 +35,8 @@ if TYPE_CHECKING:
     from takt.engine.compute import Computed
     from takt.engine.force import Force
 
-CAP_REASONS = frozenset(
-    {Reason.CAP_PROFILE, Reason.CAP_CHANNEL, Reason.CAP_PLACEMENT, Reason.CAP_GROUP, Reason.CAP_OFFER}
-)
-RULE_REASONS = frozenset({Reason.NOT_ELIGIBLE, Reason.RULE_ERROR})
+DETAILS = 1 << 16
+"""More than there are caps or rules."""
 
 
 def versions(force: Force, model: str, service: str) -> Versions:
@@ -110,33 +107,34 @@ def ranked(computed: Computed, i: int, s: int, k: int, contact: int) -> RankedOf
     )
 
 
-def detail(computed: Computed, s: int, o: int, reason: int) -> str:
-    """Id of the cap or rule behind an exclusion, empty where the reason says it all."""
-    catalog = computed.force.catalog
-    if reason in CAP_REASONS and computed.picked.cells[s, o]["cap"] >= 0:
-        return catalog.caps[int(computed.picked.cells[s, o]["cap"])].id
-    if reason in RULE_REASONS:
-        rule = int(computed.filtered.rule[computed.layout.row[s], o])
-        return catalog.rules[rule].id if rule >= 0 else ""
-    return ""
+def reason_keys(computed: Computed) -> npt.NDArray[np.int64]:
+    """int64 [S, O]: reason and the cap or rule behind it as one number, in order of judgement; 0 for offers shown."""
+    cells = computed.picked.cells
+    reason = cells["reason"]
+    behind = np.where((reason >= Reason.CAP_PROFILE) & (reason <= Reason.CAP_TOTAL), cells["cap"], -1)
+    by_rule = (reason == Reason.NOT_ELIGIBLE) | (reason == Reason.RULE_ERROR)
+    behind = np.where(by_rule, computed.filtered.rule[computed.layout.row], behind)
+    return np.where(reason == Reason.NONE, 0, reason * DETAILS + behind + 1)
 
 
-def exclusions(computed: Computed, s: int, explain: Explain) -> tuple[Exclusion, ...]:
-    """Why offers are not in spot `s`, by reason and rule, in the order of judgement."""
+def exclusions(computed: Computed, keys: npt.NDArray[np.int64], explain: Explain) -> tuple[Exclusion, ...]:
+    """Why offers are not in one spot, by reason and rule, in the order of judgement. `keys` is [O] of `reason_keys`."""
     catalog = computed.force.catalog
-    reasons = computed.picked.cells[s]["reason"]
-    by_reason: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for o in np.flatnonzero(reasons):
-        by_reason[int(reasons[o]), detail(computed, s, int(o), int(reasons[o]))].append(int(o))
-    return tuple(
-        Exclusion(
-            Reason(reason),
-            len(offers),
-            tuple(catalog.offers[o].id for o in offers) if explain >= Explain.OFFERS else (),
-            rule,
+    found = []
+    for key, count in zip(*(column.tolist() for column in np.unique(keys, return_counts=True)), strict=True):
+        if not key:
+            continue
+        reason, behind = Reason(key // DETAILS), key % DETAILS - 1
+        rule = ""
+        if behind >= 0:
+            rule = (catalog.rules if reason < Reason.NO_CONSENT else catalog.caps)[behind].id
+        offers = (
+            tuple(catalog.offers[o].id for o in np.flatnonzero(keys == key).tolist())
+            if explain >= Explain.OFFERS
+            else ()
         )
-        for (reason, rule), offers in sorted(by_reason.items())
-    )
+        found.append(Exclusion(reason, count, offers, rule))
+    return tuple(found)
 
 
 def candidates(computed: Computed, s: int) -> tuple[Candidate, ...]:
@@ -168,7 +166,9 @@ def advice(computed: Computed, i: int, s: int) -> NextMoment | None:
     )
 
 
-def placement_decision(computed: Computed, i: int, s: int, first_contact: int) -> PlacementDecision:
+def placement_decision(
+    computed: Computed, i: int, s: int, first_contact: int, keys: npt.NDArray[np.int64]
+) -> PlacementDecision:
     """What became of spot `s`, whose first contact is entry `first_contact`."""
     picked = computed.picked
     placement = computed.force.catalog.placements[computed.layout.placement[s]]
@@ -188,7 +188,7 @@ def placement_decision(computed: Computed, i: int, s: int, first_contact: int) -
         fallback="" if chosen else placement.fallback,
         silence_propensity=float(picked.results[s]["silence_propensity"]),
         next_moment=advice(computed, i, s),
-        exclusions=exclusions(computed, s, explain),
+        exclusions=exclusions(computed, keys[s], explain),
         candidates=candidates(computed, s) if explain == Explain.FULL else (),
     )
 
@@ -198,6 +198,7 @@ def decisions(computed: Computed, service_version: str) -> list[tuple[Decision, 
     catalog, layout, picked = computed.force.catalog, computed.layout, computed.picked
     in_force = versions(computed.force, computed.model, service_version)
     whole = tuple(Degradation(cause, message) for cause, message in computed.degradations)
+    keys = reason_keys(computed)
     found = []
     for g in range(len(layout.group_first) - 1):
         contact = int(computed.ledger_end_before[g])
@@ -206,7 +207,7 @@ def decisions(computed: Computed, service_version: str) -> list[tuple[Decision, 
             first = contact
             placements = []
             for s in range(layout.first_spot[i], layout.first_spot[i + 1]):
-                placements.append(placement_decision(computed, i, s, contact))
+                placements.append(placement_decision(computed, i, s, contact, keys))
                 contact += int((picked.picks[s]["offer"] >= 0).sum())
             own = (
                 (Degradation(Cause.PROFILE, "the profile record could not be read; treated as unknown"),)
