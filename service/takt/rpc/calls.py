@@ -14,7 +14,7 @@ import grpc
 import structlog
 
 from takt.errors import TaktError
-from takt.rpc.errors import DefectError, NotServedError, Refusal, abort, refusal
+from takt.rpc.errors import DefectError, DrainingError, NotServedError, Refusal, abort, refusal
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Request = TypeVar("Request")
@@ -50,6 +50,8 @@ class Calls:
     def __init__(self, meter: CallMeter) -> None:
         """Tell `meter` of every call."""
         self.meter = meter
+        self.draining = False
+        """While this holds, new calls are refused."""
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,6 +108,10 @@ def answering(
 
     @functools.wraps(method)
     async def answered(self: Servicer, request: Request, context: Context) -> Response:
+        if self.calls.draining:
+            # not counted as under way: callers that go on calling must not keep us from ending
+            self.calls.meter.called(name, "UNAVAILABLE", 0.0)
+            return await abort(context, refusal(DrainingError()))
         with self.calls.counted(name) as call:
             try:
                 return await method(self, request, context)

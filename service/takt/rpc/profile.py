@@ -15,6 +15,7 @@ from takt.rpc.errors import NotServedError, abort, refusal
 from takt.rpc.gather import Gather
 from takt.v1 import profile_pb2, profile_pb2_grpc
 from takt.wire.profile import profile, profile_put, reference, write_result
+from takt.wire.values import entry
 
 MOST_PROFILES: Final = 1000
 
@@ -102,5 +103,11 @@ def _placed(result: PutResult, path: str) -> PutResult:
     """A result whose violations say where in the request the write stands."""
     if not result.violations:
         return result
-    violations = tuple(Violation(f"{path}.{v.field}", v.message) for v in result.violations)
+    violations = tuple(Violation(f"{path}.{_in_contract(v.field)}", v.message) for v in result.violations)
     return replace(result, violations=violations)
+
+
+def _in_contract(field: str) -> str:
+    """A feature's field as the path of a map's entry."""
+    name = field.removeprefix("features.")
+    return field if name == field else entry("features", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.keepalive_permit_without_calls", 1),
 )
 
+LAST_CALLS_S: Final = 0.1
+"""Time in which callers that do not know yet are still told to go elsewhere."""
 LAST_WORDS_S: Final = 0.25
 """Time that answers which are given already have to reach the wire."""
 
@@ -89,18 +92,25 @@ class Tls:
 
 
 def read_tls(settings: Settings) -> Tls | None:
-    """Read the files that are named, if any are. Raises `SettingsError` for one that holds no PEM."""
+    """Read the files that are named, if any are. Raises `SettingsError` for one that cannot be used."""
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    return Tls(
+    tls = Tls(
         _pem(settings.tls_cert, "tls_cert", b"CERTIFICATE"),
         _pem(settings.tls_key, "tls_key", b"PRIVATE KEY"),
         None if settings.tls_client_ca is None else _pem(settings.tls_client_ca, "tls_client_ca", b"CERTIFICATE"),
     )
+    # grpc itself says nothing of files that do not fit, but refuses every call
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except (ssl.SSLError, ValueError):
+        problem = f"{str(settings.tls_key)!r} is encrypted, damaged, or not the key of the certificate"
+        raise SettingsError((Violation(label("tls_key"), problem),)) from None
+    return tls
 
 
 def _pem(path: Path, setting: str, kind: bytes) -> bytes:
-    """What a PEM file holds; grpc itself says nothing about a file that it cannot use, but refuses every call."""
+    """What a PEM file holds. Raises `SettingsError` if that is not a PEM of this kind."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -168,16 +178,18 @@ class Servers:
         await self._set(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self, grace_s: float) -> None:
-        """Health off, take no new calls, let those in flight end within `grace_s`, then cut them off.
+        """Health off, refuse new calls, let those in flight end within `grace_s`, then hang up.
 
-        Streams of health and reflection would last as long as their callers like: they are not waited for.
+        Callers are refused in so many words before the listeners close: grpc would tell those whose call comes at that
+        very moment that it was cancelled, which nobody tries again. Streams of health and reflection last as long as
+        their callers like, and are not waited for.
         """
         await self._health.enter_graceful_shutdown()
+        self._calls.draining = True
         self._decision.drain()
-        stopping = asyncio.gather(self._public.stop(grace_s), self._admin.stop(grace_s))
         await self._calls.idle(grace_s)
+        await asyncio.sleep(min(LAST_CALLS_S, grace_s))
         await asyncio.gather(self._public.stop(LAST_WORDS_S), self._admin.stop(LAST_WORDS_S))
-        await stopping
 
     async def _set(self, status: Any) -> None:
         for name in ("", *_names((*PUBLIC, *ADMIN))):
