@@ -45,7 +45,7 @@ def _mangled(name: str, place: Path_, odd: Any) -> str:
     return json.dumps(content)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(ODD)), min_size=1, max_size=2))
 def test_anything_gives_a_report(tmp_path: Path, edits: list[tuple[tuple[str, Path_], Any]]) -> None:
     """Odd values in any place are accepted or refused with a place; nothing else ever comes of them."""

@@ -53,7 +53,7 @@ def test_conditions(text: str, people: list[tuple[Row, Row]], offers: list[Row])
     _check(text, Want.CONDITION, people, offers)
 
 
-@settings(max_examples=60, phases=PHASES)
+@settings(max_examples=120, phases=PHASES)
 @given(
     text=st.one_of(whole(2), decimal(2)),
     people=st.lists(PERSON, min_size=PEOPLE, max_size=PEOPLE),
@@ -79,15 +79,32 @@ def test_numbers(text: str, people: list[tuple[Row, Row]], offers: list[Row]) ->
         "now - profile.born > duration('1d') // a comment",
         "profile.recency < 1.0 == true",
         "context.page in ['home', 'größe'] == profile.member",
+        "profile.visits / 2 == -3 || profile.visits / 2 == 1",
+        "offer.department != profile.favourite",
+        "offer.department == profile.favourite",
+        "offer.department in profile.interests",
+        "!('toys' in profile.interests)",
+        "profile.segment != 'gold'",
+        "int(profile.recency) == 2 && double(profile.visits) < 3.5",
     ],
 )
-def test_precedence(text: str) -> None:
-    """Expressions without parentheses are read as cel-python reads them."""
+def test_chosen_expressions(text: str) -> None:
+    """One of each kind, without parentheses, is read and evaluated as by cel-python."""
     people: list[tuple[Row, Row]] = [
         ({}, {}),
-        ({"member": True, "visits": -7, "recency": 0.0}, {"mobile": False, "hour": 23, "page": "home"}),
-        ({"member": False, "visits": 3, "recency": 2.0, "segment": "gold"}, {"mobile": True, "hour": -5}),
+        (
+            {"member": True, "visits": -7, "recency": 0.0, "favourite": "toys"},
+            {"mobile": False, "hour": 23, "page": "home"},
+        ),
+        (
+            {"member": False, "visits": 3, "recency": 2.5, "segment": "gold", "favourite": "garden"},
+            {"mobile": True, "hour": -5},
+        ),
         ({"visits": 0, "interests": ("toys",), "born": NOW_US - 1}, {"page": "größe"}),
     ]
-    offers: list[Row] = [{}, {"clearance": True, "pieces": 3, "price": 2.5}, {"clearance": False, "pieces": 0}]
+    offers: list[Row] = [
+        {},
+        {"clearance": True, "pieces": 3, "price": 2.5, "department": "toys"},
+        {"clearance": False, "pieces": 0, "department": "kitchen"},
+    ]
     _check(text, Want.CONDITION, people, offers)
