@@ -17,10 +17,13 @@ from rich.table import Table
 from takt.cli import values
 from takt.cli.exits import Exit
 from takt.cli.lines import Tally
+from takt.cli.messages import Answer, PlacementAnswer
 from takt.v1 import decision_pb2, types_pb2
 
 WIDTH = 130
 """Columns when the output is no terminal and nobody says otherwise."""
+ROOM = 110
+"""Columns that the table of offers needs to show everything."""
 LISTED = 20
 """Wrong lines that are named; the rest is counted."""
 NAMED = 6
@@ -37,12 +40,12 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def status(placement: decision_pb2.PlacementDecision) -> str:
+def status(placement: PlacementAnswer) -> str:
     """`OFFERED`, `SILENCE`, ..."""
     return decision_pb2.PlacementStatus.Name(placement.status).removeprefix("PLACEMENT_STATUS_")
 
 
-def causes(answer: decision_pb2.DecideResponse) -> list[str]:
+def causes(answer: Answer) -> list[str]:
     """Causes of degradation, such as `STORE`."""
     return [types_pb2.DegradationCause.Name(d.cause).removeprefix("DEGRADATION_CAUSE_") for d in answer.degradations]
 
@@ -58,7 +61,7 @@ def address(form: types_pb2.FormOfAddress) -> str:
     return types_pb2.FormOfAddress.Name(form).removeprefix("FORM_OF_ADDRESS_").lower()
 
 
-def decision(out: Console, answer: decision_pb2.DecideResponse) -> None:
+def decision(out: Console, answer: Answer) -> None:
     """A whole answer: what is shown where, what each offer scored, and why the others were left out."""
     who = escape(answer.profile_id) or "nobody that could be found"
     known = "  (nothing is known about this person)" if answer.anonymous else ""
@@ -66,7 +69,7 @@ def decision(out: Console, answer: decision_pb2.DecideResponse) -> None:
     out.print(f"[bold]{who}[/]{stage}{known}")
     for cause, degradation in zip(causes(answer), answer.degradations, strict=True):
         out.print(f"[bold red]degraded: {cause}[/]  {escape(degradation.message)}")
-    out.print(offers_table(answer.placements))
+    out.print(offers_table(answer.placements, width=out.width))
     for placement in answer.placements:
         _beside(out, placement)
     versions = answer.versions
@@ -77,12 +80,13 @@ def decision(out: Console, answer: decision_pb2.DecideResponse) -> None:
     )
 
 
-def offers_table(placements: Iterable[decision_pb2.PlacementDecision]) -> Table:
-    """One row per offer, one for each placement without any."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("placement", "status", "offer", "timing", "tonality", "address"):
-        table.add_column(name, overflow="fold")
-    for name in ("acceptance", "value", "score", "propensity"):
+def offers_table(placements: Iterable[PlacementAnswer], *, width: int = WIDTH) -> Table:
+    """One row per offer, one for each placement without any; with fewer columns where there is little room."""
+    wide = width >= ROOM
+    table = plain_table()
+    for name in ("placement", "status", "offer", *(("timing", "tonality", "address") if wide else ("how",))):
+        table.add_column(name, overflow="fold", no_wrap=name == "status")
+    for name in ("acceptance", *(("value",) if wide else ()), "score", *(("propensity",) if wide else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for placement in placements:
         word = status(placement)
@@ -92,22 +96,27 @@ def offers_table(placements: Iterable[decision_pb2.PlacementDecision]) -> Table:
             table.add_row(escape(placement.placement), shown, content)
         for offer in placement.offers:
             first = offer.rank == 1
+            how = (escape(offer.timing.slot), escape(offer.tonality), address(offer.form_of_address))
+            score = offer.score
             table.add_row(
                 escape(placement.placement) if first else "",
                 shown if first else "",
                 f"[bold]{escape(offer.offer)}[/]",
-                escape(offer.timing.slot),
-                escape(offer.tonality),
-                address(offer.form_of_address),
-                f"{offer.score.acceptance:.2%}",
-                f"{offer.score.value:.2f}",
-                f"{offer.score.total:+.4f}",
-                f"{offer.propensity:.3g}",
+                *(how if wide else (", ".join(how),)),
+                f"{score.acceptance:.2%}",
+                *((f"{score.value:.2f}",) if wide else ()),
+                f"{score.total:+.4f}",
+                *((f"{offer.propensity:.3g}",) if wide else ()),
             )
     return table
 
 
-def exclusions_line(placement: decision_pb2.PlacementDecision, *, most: int = NAMED) -> str:
+def plain_table() -> Table:
+    """A table without lines."""
+    return Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+
+
+def exclusions_line(placement: PlacementAnswer, *, most: int = NAMED) -> str:
     """Why offers were left out, in one line of markup, `most` named: `12 CAP_OFFER offer-week (milk, tea, ...)`."""
     parts = []
     for exclusion in placement.exclusions:
@@ -118,7 +127,7 @@ def exclusions_line(placement: decision_pb2.PlacementDecision, *, most: int = NA
     return "; ".join(parts)
 
 
-def _beside(out: Console, placement: decision_pb2.PlacementDecision) -> None:
+def _beside(out: Console, placement: PlacementAnswer) -> None:
     """Left-out offers, better moments and candidates of one placement."""
     if placement.exclusions:
         out.print(f"[dim]left out of[/] {escape(placement.placement)}[dim]:[/] {exclusions_line(placement)}")
@@ -129,7 +138,7 @@ def _beside(out: Console, placement: decision_pb2.PlacementDecision) -> None:
             f" (from {values.written(better.timing.not_before)}, score {better.score:+.4f})"
         )
     if placement.candidates:
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        table = plain_table()
         table.add_column(f"candidates of {placement.placement}")
         for name in ("timing", "tonality"):
             table.add_column(name)

@@ -75,6 +75,17 @@ def test_json_is_the_message(service: Service, takt: Takt) -> None:
     assert "decision_id" in result.output
 
 
+def test_a_narrow_terminal_shows_less(service: Service, takt: Takt) -> None:
+    """On 80 columns nothing that matters is cut off."""
+    service.answers = lambda _: answer()
+    result = takt(
+        *("decide", "--server", service.address, "--profile", "p", "--placement", "hero"), env={"COLUMNS": "80"}
+    )
+    for word in ("OFFERED", "milk", "now, warm, formal", "12.34%", "+0.3085", "FALLBACK"):
+        assert word in result.output
+    assert all(len(line) <= 80 for line in result.output.splitlines())
+
+
 def test_degraded_answers_have_a_code_of_their_own(service: Service, takt: Takt) -> None:
     """A script can tell an answer that was degraded, and a person sees why."""
     service.answers = lambda _: answer(degradations=[{"cause": "DEGRADATION_CAUSE_STORE", "message": "gone"}])

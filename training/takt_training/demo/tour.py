@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
 from takt.catalog.snapshot import Calendar, Cap, Catalog
 from takt.cli import show
@@ -76,7 +75,7 @@ def look_around(tour: Tour, profile_ids: Sequence[str]) -> Survey:
     watched = track(chosen, console=tour.out, disable=not tour.out.is_terminal, transient=True, description="asking")
     surveyed = survey(tour.client, watched, tour.placements())
     took = time.perf_counter() - begun
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = show.plain_table()
     for name in ("placement", "channel"):
         table.add_column(name)
     for name in ("offered", "silence", "fallback", "empty", "different offers"):
@@ -142,7 +141,7 @@ def until_caps_bite(tour: Tour, pick: Seen) -> None:
     tour.title(f"{pick.profile_id} comes back again and again, until the caps bite")
     placements = tour.placements()
     bitten: Counter[str] = Counter()
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = show.plain_table()
     table.add_column("visit", justify="right")
     for placement in placements:
         table.add_column(placement, overflow="fold")
@@ -218,7 +217,7 @@ def _print(tour: Tour, answer: Answer) -> None:
     tour.out.print(f"[bold]{escape(answer.profile_id)}[/]  stage [bold]{escape(answer.stage)}[/]")
     for cause in show.causes(answer):
         tour.out.print(f"[bold red]degraded: {cause}[/]")
-    tour.out.print(show.offers_table(answer.placements))
+    tour.out.print(show.offers_table(answer.placements, width=tour.out.width))
     for placement in answer.placements:
         if placement.exclusions:
             tour.out.print(
