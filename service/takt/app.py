@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -98,7 +99,7 @@ async def serve(
         if on_ready:
             on_ready(listening)
 
-        async with told_by_signals(stop), looked_after(parts.embedded):
+        async with told_by_signals(stop), looked_after(parts):
             await stop.wait()
             await drain(edge, settings.grace_s)
     _log.info("stopped")
@@ -129,7 +130,7 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
         store = open_store(settings, embedded, metrics)
         closing.callback(store.close)
         store.register_layout(catalog.spec.layout_fingerprint, layout_json(catalog.spec))
-        metrics.watch_store(lambda: store.wire.breaker.state is not BreakerState.OPEN)
+        metrics.watch_store(lambda: is_up(store))
 
         in_force = put_in_force(settings, catalog)
         metrics.in_force(
@@ -311,29 +312,45 @@ async def told_by_signals(stop: asyncio.Event) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def looked_after(embedded: EmbeddedServer | None) -> AsyncIterator[None]:
-    """Start the embedded store anew when it ends; until then, callers get their fallbacks."""
+async def looked_after(parts: Parts) -> AsyncIterator[None]:
+    """Tell of a store that goes and comes, try it again without waiting for callers, restart it if it is our own."""
 
-    async def watch(server: EmbeddedServer) -> None:
+    async def watch() -> None:
+        up = True
         while True:
             await asyncio.sleep(WATCH_S)
-            if server.pid is None:
-                _log.error("store_ended", store="embedded")
-                try:
-                    await asyncio.to_thread(server.start)
-                except StoreError as error:
-                    _log.error("store_not_started", exc_info=error)
-                else:
-                    _log.info("store_started", store="embedded")
+            if parts.embedded and parts.embedded.pid is None:
+                await revive(parts.embedded)
+            if not is_up(parts.store):
+                with suppress(StoreError):
+                    await asyncio.to_thread(parts.store.check_marker)
+            if up != is_up(parts.store):
+                up = not up
+                _log.log(logging.INFO if up else logging.ERROR, "store_up" if up else "store_down")
 
-    watching = asyncio.create_task(watch(embedded)) if embedded else None
+    watching = asyncio.create_task(watch())
     try:
         yield
     finally:
-        if watching:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def is_up(store: RedisStore) -> bool:
+    """Whether the store answered lately; after some failures in a row it is left alone for a moment."""
+    return store.wire.breaker.state is not BreakerState.OPEN
+
+
+async def revive(embedded: EmbeddedServer) -> None:
+    """Start the embedded store anew; until then, callers get their fallbacks."""
+    _log.error("store_ended", store="embedded")
+    try:
+        await asyncio.to_thread(embedded.start)
+    except StoreError as error:
+        _log.error("store_not_started", exc_info=error)
+    else:
+        _log.info("store_started", store="embedded")
 
 
 async def drain(edge: Edge, grace_s: float) -> None:
