@@ -34,6 +34,8 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 		|| { echo "==> uv could not; trying pip"; $(BIN)/python -m pip install $(QUIET) --require-hashes -r requirements.lock; }
 	@echo "==> installing takt itself (editable)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "==> compiling the kernels for this machine (half a minute, once)"
+	@$(BIN)/takt compile
 	@touch $@
 
 .PHONY: install

@@ -24,6 +24,7 @@ OWN = {
     "check": ("takt.cli.check:check", "Check a workspace: every error with file, line and key."),
     "model": ("takt.cli.model:model", "Check model bundles."),
     "store": ("takt.cli.store:store", "Prepare a store."),
+    "compile": ("takt.cli.compile:compile_kernels", "Compile the kernels ahead of the first start."),
 }
 """Name to where it is and what it is for, so that the list of commands costs no import."""
 
