@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from takt.v1 import decision_pb2
 from takt_training.demo.serving import Service
@@ -13,7 +14,8 @@ from tests.proofs.callers import FALLBACKS, Caller, ask, at_once, causes, offers
 from tests.proofs.grounds import BUDGET_MS, HERO, TILES, Grounds, alive, seconds_until
 
 HURRIED = 100
-STOPPED = 20
+LOAD = 200
+KILLED = 20
 RECOVERY_S = 15.0
 RESTARTED = 20
 
@@ -52,17 +54,32 @@ def hurry(on: Grounds, caller: Caller) -> None:
 
 
 def store_stopped(on: Grounds, caller: Caller) -> None:
-    """A store that hangs: fallbacks in time, nobody contacted; recovery by itself."""
-    on.figures.step("stop the store (SIGSTOP) in the middle of it, and let it go on")
-    households = [next(on.households) for _ in range(STOPPED)]
+    """A store that hangs under load: fallbacks in time, nobody contacted; recovery by itself."""
+    on.figures.step(f"stop the store (SIGSTOP) under {LOAD} requests of eight callers, and let it go on")
+    requests = [ask(next(on.households), HERO, TILES) for _ in range(LOAD)]
+    answers: list[decision_pb2.DecideResponse] = []
+    slowest_ms: list[float] = []
+
+    def timed(request: decision_pb2.DecideRequest) -> None:
+        begun = time.perf_counter()
+        answers.append(on.real(caller, request))
+        slowest_ms.append(1000 * (time.perf_counter() - begun))
+
     pid = on.store_pid()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        answers, slowest = _timed(caller, households)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    on.figures.check("stopped_store_answers_without_fallback", _without_fallback(answers), "== 0")
-    on.figures.check("stopped_store_slowest_ms", slowest, f"<= {BUDGET_MS + 500}")
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(at_once, 8, requests, timed)
+        seconds_until(lambda: len(answers) >= LOAD // 10, at_most_s=30.0)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            seconds_until(lambda: sum(bool(a.degradations) for a in list(answers)) >= LOAD // 4, at_most_s=RECOVERY_S)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        load.result()
+    degraded = [answer for answer in answers if answer.degradations]
+    on.figures.check("stopped_store_answers", len(answers), f"== {LOAD}")
+    on.figures.check("stopped_store_fallbacks", len(degraded), f">= {LOAD // 4}")
+    on.figures.check("stopped_store_answers_without_fallback", _without_fallback(degraded), "== 0")
+    on.figures.check("stopped_store_slowest_ms", round(max(slowest_ms), 1), f"<= {BUDGET_MS + 500}")
     recovered = seconds_until(_serves(on, caller), at_most_s=RECOVERY_S)
     on.figures.check("stopped_store_recovered_after_s", recovered, f"< {RECOVERY_S}")
 
@@ -103,13 +120,13 @@ def restarted(on: Grounds, service: Service) -> None:
 def store_killed(on: Grounds, caller: Caller, service: Service) -> None:
     """A store that died: fallbacks, and nobody contacted, until it is back; the service stays."""
     on.figures.step("kill the store (SIGKILL), and ask on until it is back")
-    requests = [ask(next(on.households), HERO, TILES) for _ in range(STOPPED)]
+    requests = [ask(next(on.households), HERO, TILES) for _ in range(KILLED)]
     pid = on.store_pid()
     os.kill(pid, signal.SIGKILL)
     degraded: list[decision_pb2.DecideResponse] = []
 
     def back() -> bool:
-        answer = on.real(caller, requests[len(degraded) % STOPPED])
+        answer = on.real(caller, requests[len(degraded) % KILLED])
         if answer.degradations:
             degraded.append(answer)
         return not answer.degradations
@@ -140,16 +157,6 @@ def _serves(on: Grounds, caller: Caller) -> Callable[[], bool]:
     """Whether a request is decided without a degradation."""
     profile_id = next(on.households)
     return lambda: not on.real(caller, ask(profile_id, HERO)).degradations
-
-
-def _timed(caller: Caller, households: list[str]) -> tuple[list[decision_pb2.DecideResponse], float]:
-    """Answers for these, and the slowest in milliseconds."""
-    answers, slowest = [], 0.0
-    for profile_id in households:
-        begun = time.perf_counter()
-        answers.append(caller.decide(ask(profile_id, HERO, TILES)))
-        slowest = max(slowest, time.perf_counter() - begun)
-    return answers, round(1000 * slowest, 1)
 
 
 def _without_fallback(answers: list[decision_pb2.DecideResponse]) -> int:
