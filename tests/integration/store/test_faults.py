@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -23,7 +24,7 @@ from takt.redis import keys
 from takt.redis.breaker import Breaker, BreakerState
 from takt.redis.calls import Unit
 from takt.redis.embedded import EmbeddedServer
-from takt.redis.frames import claim
+from takt.redis.frames import claim, refusals, settle
 from takt.redis.functions import LIBRARY, library
 from takt.redis.marker import init_store
 from takt.redis.store import RedisStore
@@ -176,8 +177,7 @@ def test_neither_functions_nor_scripts(client: redis.Redis, address: Address) ->
 def test_newer_functions_are_left(client: redis.Redis, address: Address) -> None:
     """Two servers of different age: the higher revision stays, the lower one is replaced."""
     init_store(address)
-    newer = library().replace(b"-- revision: 1\n", b"-- revision: 999\n")
-    older = library().replace(b"-- revision: 1\n", b"-- revision: 0\n")
+    newer, older = (re.sub(rb"(?m)^-- revision: \d+$", b"-- revision: %d" % n, library()) for n in (999, 0))
     assert library() not in (newer, older)
 
     loaded = []
@@ -342,17 +342,52 @@ def test_feedback_repeats_after_a_lost_reply(server: EmbeddedServer, store: Redi
     assert [MarkOutcome.DUPLICATE] == store.mark([event])
 
 
+LOGIN = Identity("login", "ann")
+
+
+def claims(store: RedisStore, function: str, frame: bytes) -> list[int]:
+    """Make or end a claim on the identity, alone, as half of a put."""
+    identity = keys.identity(LOGIN.namespace, LOGIN.value, store.marker.partitions)
+    touched = (identity.marker, identity.identity, identity.anonymous_ledger)
+    return store._calls.codes("put", function, [Unit(identity.partition, touched, frame)])
+
+
 def test_unfinished_put_names_nobody(client: redis.Redis, store: RedisStore) -> None:
     """A put that died between claim and profile: the identity names nobody, is refused to others, and lapses."""
-    identity = keys.identity("login", "ann", store.marker.partitions)
-    touched = (identity.marker, identity.identity, identity.anonymous_ledger)
-    store._calls.codes("put", "takt_claim_v1", [Unit(identity.partition, touched, claim("p", anonymous=False))])
+    identity = keys.identity(LOGIN.namespace, LOGIN.value, store.marker.partitions)
+    now_us = store.fetch([]).now_us
 
-    assert [None] == store.resolve([Identity("login", "ann")])
-    assert [ProfileOutcome.IDENTITY_TAKEN] == store.put([write("q", identities=(Identity("login", "ann"),))])
+    claims(store, "takt_claim_v1", claim("p", anonymous=False))
+
+    assert [None] == store.resolve([LOGIN])
+    assert [ProfileOutcome.IDENTITY_TAKEN] == store.put([write("q", identities=(LOGIN,))])
+    (outcome,) = store.commit([group(identity.anonymous, entry("r1", contact()), slack=9, snapshot_us=now_us)])
+    assert Commit.CONFLICT == outcome.commit
     assert 0 < client.pttl(identity.identity) <= 10_000
-    assert [ProfileOutcome.WRITTEN] == store.put([write("p", identities=(Identity("login", "ann"),))])
-    assert (["p"], -1) == (store.resolve([Identity("login", "ann")]), client.pttl(identity.identity))
+    assert 0 < client.pttl(identity.anonymous_ledger) <= 60_000
+    assert [ProfileOutcome.WRITTEN] == store.put([write("p", identities=(LOGIN,))])
+    assert (["p"], -1) == (store.resolve([LOGIN]), client.pttl(identity.identity))
+
+
+def test_claim_that_lapsed_is_not_kept(store: RedisStore) -> None:
+    """A put so slow that its claim lapsed and another had the identity meanwhile is told so."""
+    store.put([write("q", identities=(LOGIN,))])
+
+    (code,) = claims(store, "takt_settle_v1", settle("p", keep=True, anonymous=False))
+
+    assert ProfileOutcome.IDENTITY_TAKEN == refusals([code])
+    assert ["q"] == store.resolve([LOGIN])
+
+
+def test_ledger_that_was_trimmed_stays(client: redis.Redis, store: RedisStore) -> None:
+    """A ledger without entries that remembers since when it is complete does not expire."""
+    key = store.keys_of("p").ledger
+    client.set(key, Ledger(trimmed_before_us=5).pack())
+
+    store.put([write("p", tightens=True)])
+
+    assert -1 == client.pttl(key)
+    assert 5 == Ledger.parse(store.fetch(["p"]).ledgers[0]).trimmed_before_us
 
 
 def test_flushed_server_fails_closed(client: redis.Redis, store: RedisStore) -> None:
