@@ -16,8 +16,9 @@ def test_formats_stay_as_they_are() -> None:
     person = keys.person("hh-0042", 64)
 
     digest = person_address("hh-0042")[4:]
-    assert (56, b"takt:{56}:m", b"takt:{56}:log") == person[:3]
-    assert (b"takt:{56}:p:" + digest, b"takt:{56}:l:" + digest, b"takt:{56}:r:" + digest) == person[3:]
+    assert (56, b"takt:{56}:m", b"takt:{56}:log") == (person.partition, person.marker, person.log)
+    assert (b"takt:{56}:p:" + digest, b"takt:{56}:l:" + digest) == (person.profile, person.ledger)
+    assert b"takt:{56}:r:" + digest == person.ids
     assert 24 == len(person.profile)
     assert (b"takt:{7}:m", b"takt:{7}:log", b"takt:{0}:layouts") == (keys.marker(7), keys.log(7), keys.LAYOUTS)
 
