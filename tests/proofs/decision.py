@@ -26,9 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="prove-decision", description="Check a running service from outside, over gRPC."
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer households and rounds: half a minute on two idle cores"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer households and rounds, half a minute")
     quick = parser.parse_args().quick
     # forks of a process that speaks gRPC would otherwise be warned about; the children are other programs
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
