@@ -30,6 +30,10 @@ class CallMeter(Protocol):
         """A call ended with this status code. A stream ends once, however many answers it had."""
         ...
 
+    def refused(self, reason: str) -> None:
+        """A request for a decision was wrong before the engine saw it; `reason` is the error's class."""
+        ...
+
     def feedback(self, outcome: str) -> None:
         """An event had this outcome."""
         ...

@@ -83,7 +83,11 @@ class DecisionService(decision_pb2_grpc.DecisionServiceServicer):
         now_us = self._clock.monotonic_us()
         remaining_s: float | None = context.time_remaining()  # its types do not know of calls without a deadline
         latest_us = now_us + round(remaining_s * SECOND_US) - WAY_BACK_US if remaining_s is not None else 0
-        request = decide_request(message, Budget(now_us, self._budget_us, latest_us), self._times())
+        try:
+            request = decide_request(message, Budget(now_us, self._budget_us, latest_us), self._times())
+        except InvalidRequestError as error:
+            self.calls.meter.refused(type(error).__name__)
+            raise
         left_us = request.deadline_us - now_us
         if left_us <= 0:
             return response(self._fallback(request, Cause.DEADLINE, "the call's deadline leaves no time to decide"))

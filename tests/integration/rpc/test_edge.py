@@ -140,6 +140,20 @@ def test_a_defect_is_told_by_an_id_that_is_in_the_log() -> None:
     run(test)
 
 
+def test_requests_that_are_wrong_are_counted() -> None:
+    """What the edge refuses is counted like what the engine refuses."""
+
+    async def test() -> None:
+        async with front(Work()) as edge:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await one(edge, request_id="")
+
+            assert 1 == edge.count("takt_refusals_total", reason="INVALID_REQUEST")
+            assert 1 == edge.count("takt_call_seconds_count", method=DECIDE, code="INVALID_ARGUMENT")
+
+    run(test)
+
+
 def test_the_store_failing_is_unavailable_for_feedback() -> None:
     """Feedback that could not be kept is refused as a whole, with the reason to try again."""
 
