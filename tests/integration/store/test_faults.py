@@ -163,6 +163,35 @@ def test_scripts_stand_in_where_functions_are_forbidden(client: redis.Redis, add
         store.close()
 
 
+def permissions(*names: str) -> list[str]:
+    """Rules of docs/store.md: nothing but these, and what the functions call."""
+    inside = "get set setrange hmget hset hexists del exists pttl pexpire xadd xrange"
+    return ["-@all", *(f"+{name}" for name in (*names, "mget", "time", "hgetall", "hsetnx", "info", *inside.split()))]
+
+
+@pytest.mark.parametrize(
+    ("names", "scripts"),
+    [(("fcall", "function|load", "function|list"), False), (("script|load", "evalsha"), True)],
+)
+def test_documented_permissions_suffice(
+    client: redis.Redis, address: Address, names: tuple[str, ...], scripts: bool
+) -> None:
+    """A user who may do what the docs list, and nothing else, can do all that a service does."""
+    init_store(address)
+
+    with limited(client, address, *permissions(*names)) as restricted:
+        store = RedisStore.open(restricted)
+        assert scripts == store.uses_scripts
+        assert [ProfileOutcome.WRITTEN] == store.put([write("p", identities=(LOGIN,), tightens=True)])
+        assert ["p"] == store.resolve([LOGIN])
+        assert [Commit.DONE, Commit.KNOWN] == [commit(store, "r1"), commit(store, "r1")]
+        assert [MarkOutcome.APPLIED] == store.mark([mark("p", "e1", MarkKind.SHOWN)])
+        store.register_layout(1, "[]")
+        assert {1: "[]"} == store.layouts()
+        store.check_marker()
+        store.close()
+
+
 def test_neither_functions_nor_scripts(client: redis.Redis, address: Address) -> None:
     """A user who may load neither is told what to allow."""
     init_store(address)
