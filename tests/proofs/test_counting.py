@@ -91,7 +91,7 @@ def test_rolling_windows_end() -> None:
     [
         (Calendar.DAY, 11, 2),
         (Calendar.DAY, 12, 1),
-        (Calendar.WEEK, 4 * 24 + 10, 2),  # an hour earlier than by the clock on the wall: summer time begins that Sunday
+        (Calendar.WEEK, 4 * 24 + 10, 2),  # summer time begins that Sunday
         (Calendar.WEEK, 4 * 24 + 11, 1),
         (Calendar.MONTH, 27 * 24, 2),
         (Calendar.MONTH, 28 * 24, 1),
