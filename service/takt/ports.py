@@ -136,7 +136,11 @@ class Mark:
     """Code of the offer, 0 = all of the decision."""
     kind: MarkKind
     suppression: bytes
-    """A ledger entry to append (suppression), or empty. Appending one moves the gate."""
+    """Ledger entries to append (suppressions, dismissals), or empty. Appending one moves the gate.
+
+    One that differs from an entry that stands already in nothing but its time and what caused it takes its place if it
+    lasts longer.
+    """
     record: bytes
     """The event, for the log."""
 

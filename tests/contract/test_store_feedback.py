@@ -194,6 +194,17 @@ def test_confirmation_and_suppression_in_one_event(harness: Harness) -> None:
     assert Ledger(NOW_US, 2, entries=(contact(state=SHOWN), suppression())) == ledger_of(harness.store, "p")
 
 
+def test_one_event_may_suppress_and_be_remembered_as_dismissal(harness: Harness) -> None:
+    """Several entries of one event stand or are renewed each for itself; the gate moves once."""
+    dismissal = suppression(state=EntryState.DISMISSED, expiry_s=1)
+    later = suppression(state=EntryState.DISMISSED, expiry_s=1, time_us=NOW_US + 1)
+    harness.overwrite_ledger("p", Ledger(gate=3, appends=2, entries=(contact(), dismissal)).pack())
+
+    harness.store.mark([mark("p", "e1", MarkKind.SHOWN, suppression=packed(suppression(), later))])
+
+    assert Ledger(NOW_US, 3, entries=(contact(state=SHOWN), later, suppression())) == ledger_of(harness.store, "p")
+
+
 @pytest.mark.parametrize(
     ("standing", "new", "renewed"),
     [

@@ -60,6 +60,11 @@ class Delivery:
                 code = self.channel_names.codes.get(name, 0)
                 self.channels.append(Channel(name, code, consent, cost, gap, *quiet))
 
+    def gaps(self) -> list[tuple[Channel, Node]]:
+        """Channels that keep a minimum gap, and where it stands."""
+        found = [(channel, self.channel_names.node(channel.id).get("minimum_gap")) for channel in self.channels]
+        return [(channel, node) for channel, node in found if node is not None]
+
     def read_tonalities(self, nodes: Sequence[Node]) -> None:
         """Tones."""
         for node in nodes:

@@ -10,9 +10,9 @@ import numpy as np
 
 from takt.catalog.delivery import CONFIRMS
 from takt.catalog.register import Register
-from takt.catalog.snapshot import Arbitration, Calendar, Cap, Counts, Event, Exploration, Scope, Zone
+from takt.catalog.snapshot import Arbitration, Calendar, Cap, Counts, Event, Exploration, Pressure, Scope, Zone
 from takt.catalog.times import LONGEST_US, duration_at, duration_us, shown_duration
-from takt.clock import DAY_US
+from takt.clock import DAY_US, MINUTE_US
 from takt.spelling import shown
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ MOST_CONTACTS: Final = 100_000
 
 LEAST_KEPT_US: Final = 35 * DAY_US
 """Contacts are kept for a month and some days, so that any cap of a month can be introduced at once."""
+HEAVIEST: Final = 1000.0
+"""Weight of a contact or dismissal: far beyond certainty."""
 MOST_ENTRIES: Final = 16_384
 """Entries of a ledger: half a megabyte for one person."""
 
@@ -42,8 +44,8 @@ DEFAULT_EVENTS: Final = (
     Event("click", Counts.CLICK),
     Event("accept", Counts.CLICK),
     Event("purchase", Counts.CLICK),
-    Event("dismiss", None),
-    Event("reject", None, suppress="offer", suppress_us=30 * DAY_US),
+    Event("dismiss", None, presses=True),
+    Event("reject", None, suppress="offer", suppress_us=30 * DAY_US, presses=True),
     Event("unsubscribe", None),
     Event("ticket_opened", None),
     Event("not_shown", None, releases=True),
@@ -166,7 +168,7 @@ def read_events(nodes: Sequence[Node]) -> dict[str, Event]:
     names = Register("event")
     events = {event.id: event for event in DEFAULT_EVENTS}
     for node in nodes:
-        if not node.only("id", "confirms", "releases", "suppress"):
+        if not node.only("id", "confirms", "releases", "suppress", "pressure"):
             continue
         name = names.add(node)
         if name is None:
@@ -178,6 +180,7 @@ def read_events(nodes: Sequence[Node]) -> dict[str, Event]:
         event = replace(event, releases=node.boolean("releases", event.releases))
         if event.releases and event.confirms is not None:
             node.fail(f"event {name!r} cannot both confirm and release a contact; keep one")
+        event = replace(event, presses=node.boolean("pressure", event.presses))
         events[name] = _suppression(node, event)
     return events
 
@@ -237,13 +240,48 @@ def _positive(node: Node, key: str, default: float) -> float:
 
 def read_arbitration(node: Node | None, unit: str) -> Arbitration:
     """Constants of the score."""
-    if node is None or not node.only("exponent", "annoyance_cost"):
+    if node is None or not node.only("exponent", "annoyance_cost", "pressure"):
         return Arbitration(unit=unit)
     return Arbitration(
         exponent=_positive(node, "exponent", 1.0),
         annoyance_cost=node.number("annoyance_cost", 0.0, low=0.0),
         unit=unit,
+        pressure=_pressure(node),
     )
+
+
+def _pressure(node: Node) -> Pressure | None:
+    """The formula under `pressure`, if it is declared."""
+    given = node.get("pressure")
+    if given is None or not given.only("per_contact", "per_dismissal", "half_life", "channels"):
+        return None
+    if node.number("annoyance_cost", 0.0, low=0.0) == 0.0:
+        given.fail("costs nothing without an annoyance_cost; give one beside it")
+    per_contact = given.number("per_contact", 0.0, low=0.0, high=HEAVIEST)
+    per_dismissal = given.number("per_dismissal", 0.0, low=0.0, high=HEAVIEST)
+    if per_contact == per_dismissal == 0.0:
+        given.fail("weighs nothing; give per_contact, per_dismissal or both a number above 0")
+    given.required("half_life", "a duration like 3d")
+    return Pressure(
+        per_contact=per_contact,
+        per_dismissal=per_dismissal,
+        half_life_us=duration_at(given, "half_life", DAY_US, low_us=MINUTE_US, high_us=LEAST_KEPT_US),
+        own_channel=given.choice("channels", "all", known=("all", "own"), what="word") == "own",
+    )
+
+
+def read_gap(node: Node | None, channels: Sequence[tuple[Node, int]], keep_us: int) -> int:
+    """Minimum gap over all channels, in microseconds. It, and each channel's own, must not outlast the ledger."""
+    text = None if node is None else node.as_text()
+    gap_us = duration_us(text) if text else 0
+    if node is not None and gap_us is None:
+        node.fail(f"is {text!r}; a duration like 90s, 15m, 12h or 7d is needed")
+    for where, us in [*([(node, gap_us or 0)] if node else []), *channels]:
+        if us > keep_us:
+            where.fail(
+                f"is longer than contacts are kept ({shown_duration(keep_us)}); shorten it, or raise ledger.keep"
+            )
+    return gap_us or 0
 
 
 def read_ledger(node: Node | None) -> tuple[int, int]:

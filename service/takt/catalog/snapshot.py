@@ -31,6 +31,7 @@ __all__ = [
     "Exploration",
     "Offer",
     "Placement",
+    "Pressure",
     "Rule",
     "Scope",
     "Stage",
@@ -224,6 +225,19 @@ class Event:
     """'' | 'offer' | 'group'."""
     suppress_us: int = 0
     """For how long; 0 with `suppress` set = for good."""
+    presses: bool = False
+    """A dismissal, remembered where `arbitration.pressure` is declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How recent contacts and dismissals add up to a chance of a negative reaction (`takt.policy.pressure`)."""
+
+    per_contact: float
+    per_dismissal: float
+    half_life_us: int
+    own_channel: bool = False
+    """Only those on the same channel count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +247,8 @@ class Arbitration:
     exponent: float = 1.0
     annoyance_cost: float = 0.0
     unit: str = ""
+    pressure: Pressure | None = None
+    """Stands in for the reaction of a model that has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -269,7 +285,9 @@ class Catalog:
     max_entries: int
     """Entries that a contact ledger may hold; more is refused (`LEDGER_FULL`)."""
     keep_us: int
-    """How long contacts are kept at least; no cap's window is longer."""
+    """How long contacts are kept at least; no cap's window and no minimum gap is longer."""
+    gap_us: int
+    """Minimum gap between two contacts on whatever channels; 0 = none."""
     offer_table: npt.NDArray[np.void]
     """Structured [O]: the offers' features in the layout of `spec.offer`."""
     offer_codes: Ints

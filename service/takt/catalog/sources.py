@@ -19,7 +19,7 @@ MAIN: Final = "catalog.yaml"
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one file."""
 
-SETTINGS: Final = ("name", "time_zone", "locale", "unit", "exploration", "arbitration", "ledger")
+SETTINGS: Final = ("name", "time_zone", "locale", "unit", "minimum_gap", "exploration", "arbitration", "ledger")
 """Keys that are given once in all files."""
 LISTS: Final = (
     "channels",

@@ -19,6 +19,7 @@ from takt.catalog.policy import (
     read_caps,
     read_events,
     read_exploration,
+    read_gap,
     read_ledger,
 )
 from takt.catalog.selector import Selectors
@@ -99,6 +100,8 @@ class _Draft:
 
         self.delivery = Delivery()
         self.delivery.read_channels(entries("channels"), spec)
+        gaps = [(gap, channel.gap_us) for channel, gap in self.delivery.gaps()]
+        self.gap_us = read_gap(setting("minimum_gap"), gaps, self.keep_us)
         self.delivery.read_tonalities(entries("tonalities"))
         self.delivery.read_timings(entries("timings"))
         self.offers = Offers()
@@ -226,6 +229,7 @@ class _Draft:
             arbitration=self.arbitration,
             max_entries=self.max_entries,
             keep_us=self.keep_us,
+            gap_us=self.gap_us,
             offer_table=pack_section(spec.offer, offers.rows),
             offer_codes=np.array([offer.code for offer in offers.offers], np.int64),
             offer_group=np.array([offer.group for offer in offers.offers], np.int64),

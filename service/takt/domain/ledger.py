@@ -59,6 +59,8 @@ class EntryState(IntEnum):
     RELEASED = 3
     SUPPRESS_OFFER = 16
     SUPPRESS_GROUP = 17
+    DISMISSED = 18
+    """A negative response, remembered for what it says of the next one (`takt.policy.pressure`). Suppresses nothing."""
 
 
 LAYOUT_VERSION: Final = 1

@@ -59,6 +59,8 @@ def score(computed: Computed, s: int, t: int, n: int, o: int) -> Score:
     acceptance = look(valued.acceptance, q, t, n, column)
     baseline = look(valued.baseline, q, t, n, column)
     reaction = look(valued.reaction, q, t, n, column)
+    if reaction != reaction:  # noqa: PLR0124 - NaN: the declared formula holds
+        reaction = float(valued.pressure[q, t])
     value = look(valued.model_value, q, t, n, column)
     if value != value:  # noqa: PLR0124 - NaN: the catalog's value holds
         value = float(valued.value[q, o])

@@ -105,6 +105,12 @@ class Dials(NamedTuple):
     arm_epsilon: float
     arm_temperature: float
     arm_gamma: float
+    per_contact: float
+    per_dismissal: float
+    half_life_us: float
+    """0 where no pressure is declared."""
+    own_channel: bool
+    """Only contacts on the same channel press."""
 
 
 class Asked(NamedTuple):
@@ -150,6 +156,9 @@ class Valued(NamedTuple):
     model_value: Singles
     """NaN where the model has no opinion and the catalog's value holds."""
     reaction: Singles
+    """NaN where the model has no opinion and `pressure` holds."""
+    pressure: Floats
+    """float64 [Q, T], written by selection: chance of a negative reaction by the declared formula; 0 without one."""
 
 
 class Picked(NamedTuple):

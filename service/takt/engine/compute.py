@@ -143,7 +143,8 @@ def score_rows(
         acceptance=_plain(scores.acceptance if scores else None, 0.0),
         baseline=_plain(scores.baseline if scores else None, 0.0),
         model_value=_plain(scores.value if scores else None, np.nan),
-        reaction=_plain(scores.reaction if scores else None, 0.0),
+        reaction=_plain(scores.reaction if scores else None, np.nan),
+        pressure=np.zeros((len(layout.row_item), len(force.catalog.timings))),
     )
     return valued, model, degradations
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from takt.clock import Clock
     from takt.domain.feedback import FeedbackEvent
     from takt.engine.engine import Engine
+    from takt.engine.force import Force
     from takt.ports import EventCodec, Store
 
 AHEAD_US = 5 * MINUTE_US
@@ -64,6 +65,7 @@ class Feedback:
             event = events[i]
             declared = catalog.events[event.type]
             o = offers.get(event.offer, -1)
+            at_us = event.occurred_at_us or now_us
             marks.append(
                 Mark(
                     event_id=event.event_id,
@@ -71,7 +73,7 @@ class Feedback:
                     decision=ledger_code(event.decision_id) if event.decision_id else 0,
                     offer=int(catalog.offer_codes[o]) if o >= 0 else 0,
                     kind=_kind(declared),
-                    suppression=_suppression(catalog, declared, o, event.occurred_at_us or now_us),
+                    suppression=_suppression(catalog, declared, o, at_us) + _dismissal(force, declared, event, at_us),
                     record=self._codec.encode_event(event, person or "", now_us),
                 )
             )
@@ -122,6 +124,29 @@ def _suppression(catalog: Catalog, declared: Event, o: int, from_us: int) -> byt
         entry["state"] = EntryState.SUPPRESS_GROUP
     else:
         entry["state"] = EntryState.SUPPRESS_OFFER
+    return entry.tobytes()
+
+
+def _dismissal(force: Force, declared: Event, event: FeedbackEvent, at_us: int) -> bytes:
+    """The ledger entry that remembers a dismissal; empty if it is none, or nothing is made of it.
+
+    Its channel is the one that the event or its placement names, 0 where neither does.
+    """
+    catalog = force.catalog
+    if not declared.presses or catalog.arbitration.pressure is None:
+        return b""
+    channels = {channel.id: channel.code for channel in catalog.channels}
+    placement = force.placement_index.get(event.placement, -1)
+    offer = {offer.id: offer.code for offer in catalog.offers}.get(event.offer, 0) if event.offer else 0
+    entry = np.zeros(1, ENTRY)
+    entry["time_us"] = at_us
+    entry["expiry_s"] = 1  # 0 would keep it for good
+    entry["decision"] = ledger_code(event.decision_id) if event.decision_id else 0
+    entry["offer"] = offer
+    entry["channel"] = channels.get(
+        event.channel, catalog.channels[catalog.placements[placement].channel].code if placement >= 0 else 0
+    )
+    entry["state"] = EntryState.DISMISSED
     return entry.tobytes()
 
 

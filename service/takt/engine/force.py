@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from takt.catalog.snapshot import Pressure
 from takt.engine.arrays import PLACEMENT, Dials, Shelf
 from takt.exploration.distributions import RULES
 from takt.features.matrix import model_matrix
@@ -85,12 +86,15 @@ def terms_of(catalog: Catalog) -> Terms:
         gap_us=np.array([channel.gap_us for channel in catalog.channels], np.int64),
         offer_group=catalog.offer_group,
         max_entries=catalog.max_entries,
+        keep_us=catalog.keep_us,
+        gap_all_us=catalog.gap_us,
     )
 
 
 def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = ()) -> Force:
     """Put a catalog and a model in force: everything that does not depend on a request is computed here, once."""
     exploration, arbitration = catalog.exploration, catalog.arbitration
+    pressure = arbitration.pressure or Pressure(0.0, 0.0, 0)
     channel_codes = np.array([c.code for c in catalog.channels], np.int64)
     bits = {name: np.uint64(1 << i) for i, name in enumerate(catalog.spec.person.consents)}
     return Force(
@@ -118,6 +122,10 @@ def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str
             arm_epsilon=float(exploration.arm_epsilon),
             arm_temperature=float(exploration.arm_temperature),
             arm_gamma=float(exploration.gamma),
+            per_contact=float(pressure.per_contact),
+            per_dismissal=float(pressure.per_dismissal),
+            half_life_us=float(pressure.half_life_us),
+            own_channel=bool(pressure.own_channel),
         ),
         terms=terms_of(catalog),
         moments=MomentTables(catalog),

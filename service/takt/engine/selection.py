@@ -31,7 +31,8 @@ from takt.exploration.distributions import draw, keep_floor, spread
 from takt.exploration.draws import uniform
 from takt.kernel import kernel
 from takt.policy.contacts import Contacts
-from takt.policy.judging import PLENTY, Own, Spot, Terms, judge_offers, judge_timings
+from takt.policy.judging import PLENTY, Own, Spot, Terms, Verdicts, judge_offers, judge_timings
+from takt.policy.pressure import pressure
 
 # Kernels take plain numbers as constants.
 NOT_FOR_PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
@@ -58,6 +59,9 @@ def arm_total(valued: Valued, shelf: Shelf, dials: Dials, q: int, h: int, t: int
     value = at(valued.model_value, q, t, n, column)
     if np.isnan(value):
         value = valued.value[q, o]
+    reaction = at(valued.reaction, q, t, n, column)
+    if np.isnan(reaction):
+        reaction = valued.pressure[q, t]
     return total(
         at(valued.acceptance, q, t, n, column),
         dials.exponent,
@@ -66,7 +70,7 @@ def arm_total(valued: Valued, shelf: Shelf, dials: Dials, q: int, h: int, t: int
         valued.weight[q, o],
         shelf.lever[o],
         dials.annoyance_cost,
-        at(valued.reaction, q, t, n, column),
+        reaction,
         shelf.contact_cost[h],
     )
 
@@ -86,6 +90,37 @@ def spot_of(asked: Asked, tables: Tables, shelf: Shelf, r: int, s: int, moments:
         moments[t]["open"] = tables.open[z, t]
         moments[t]["quiet"] = tables.quiet[z, h, t]
     return Spot(request["decision"], h, p, request["now_us"], moments, tables.window_us[z])
+
+
+@kernel
+def press(
+    asked: Asked,
+    tables: Tables,
+    shelf: Shelf,
+    dials: Dials,
+    valued: Valued,
+    contacts: Contacts,
+    first: int,
+    end: int,
+    r: int,
+    scratch: Scratch,
+) -> None:
+    """Write the pressure on every row of request `r`, before anything is picked for it."""
+    if dials.half_life_us <= 0.0:
+        return
+    for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+        spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
+        for t in range(scratch.moments.shape[0]):
+            valued.pressure[asked.spots[s]["row"], t] = pressure(
+                contacts,
+                first,
+                end,
+                spot.channel if dials.own_channel else -1,
+                scratch.moments[t]["time_us"],
+                dials.half_life_us,
+                dials.per_contact,
+                dials.per_dismissal,
+            )
 
 
 @kernel
@@ -233,6 +268,39 @@ def muster(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch) -> int:
 
 
 @kernel
+def shut(asked: Asked, shelf: Shelf, r: int, p: int, t: int, o: int, verdicts: Verdicts) -> tuple[int, int]:
+    """Why offer `o` cannot be had at timing `t`, and the cap behind it or -1; reason 0 if it can."""
+    if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
+        return TIMING_NOT_ALLOWED, -1
+    verdict = verdicts.timing[t]
+    single = verdicts.offer[t, o]
+    if single["reason"] != 0 and (verdict["reason"] == 0 or single["reason"] < verdict["reason"]):
+        verdict = single
+    return verdict["reason"], verdict["cap"]
+
+
+@kernel
+def close_off(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
+    """Tell of offers that were allowed at first, and that earlier picks of the same spot have shut out since."""
+    p = asked.spots[s]["placement"]
+    for o in range(scratch.reason.shape[0]):
+        cell = picked.cells[s, o]
+        if cell["reason"] != OUTRANKED:
+            continue
+        furthest, cap = -1, -1
+        for t in range(scratch.arms.shape[0]):
+            reason, by = shut(asked, shelf, r, p, t, o, scratch.verdicts)
+            if reason == 0:
+                furthest = 0
+                break
+            if reason > furthest:
+                furthest, cap = reason, by
+        if furthest > 0:
+            cell["reason"] = furthest
+            cell["cap"] = cap
+
+
+@kernel
 def explain(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
     """Write to the spot's cells, before the first draw, why each offer is out, or the arm it is in with.
 
@@ -250,20 +318,14 @@ def explain(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked
         best = -np.inf
         best_timing = -1
         for t in range(scratch.arms.shape[0]):
-            verdict = verdicts.timing[t]
-            single = verdicts.offer[t, o]
-            if single["reason"] != 0 and (verdict["reason"] == 0 or single["reason"] < verdict["reason"]):
-                verdict = single
-            reason = verdict["reason"]
-            if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
-                reason = TIMING_NOT_ALLOWED
+            reason, by = shut(asked, shelf, r, p, t, o, verdicts)
             if reason == 0:
                 if best_timing < 0 or scratch.arms[t, o]["total"] > best:
                     best = scratch.arms[t, o]["total"]
                     best_timing = t
             elif reason > cell["reason"]:
                 cell["reason"] = reason
-                cell["cap"] = verdict["cap"] if reason != TIMING_NOT_ALLOWED else -1
+                cell["cap"] = by
         if best_timing >= 0:
             cell["reason"] = OUTRANKED if best > 0.0 else BELOW_SILENCE
             cell["cap"] = -1
@@ -385,6 +447,8 @@ def fill_spot(
         if k == 0:
             explain(asked, shelf, r, s, scratch, picked)
             advise(asked, shelf, r, s, count, scratch, picked)
+        else:
+            close_off(asked, shelf, r, s, scratch, picked)
         if count == 1:
             break
         pick = picked.picks[s, k]
@@ -452,6 +516,7 @@ def select(
         )
         for r in range(asked.group_first[g], asked.group_first[g + 1]):
             scratch.taken[:] = False
+            press(asked, tables, shelf, dials, valued, contacts, first, end, r, scratch)
             for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
                 end = fill_spot(
                     asked, tables, shelf, dials, valued, terms, contacts, first, end, r, s, nobody, scratch, picked

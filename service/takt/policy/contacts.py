@@ -1,7 +1,8 @@
 """Ledgers of a batch as parallel arrays, and what of them counts.
 
-A *unit* is what a cap counts. For offers and groups it is each entry; for profile and channel an occasion (one decision,
-one channel, one moment, however many offers); for placements a filling (one decision, one placement, one moment).
+A *unit* is what a cap counts. For offers and groups it is each entry; for profile and channel an occasion (one
+decision, one channel, one moment, however many offers); for placements a filling (one decision, one placement, one
+moment).
 Entries of one decision stand next to each other in a ledger.
 """
 

@@ -24,6 +24,7 @@ PLENTY: Final = 1 << 30
 # Kernels take plain numbers as constants.
 RELEASED: Final = int(EntryState.RELEASED)
 SUPPRESS_OFFER: Final = int(EntryState.SUPPRESS_OFFER)
+SUPPRESS_GROUP: Final = int(EntryState.SUPPRESS_GROUP)
 TIMING_PASSED: Final = int(Reason.TIMING_PASSED)
 SUPPRESSED: Final = int(Reason.SUPPRESSED)
 QUIET_HOURS: Final = int(Reason.QUIET_HOURS)
@@ -71,6 +72,10 @@ class Terms(NamedTuple):
     offer_group: npt.NDArray[np.int64]
     """int64 [O], -1 for none."""
     max_entries: int
+    keep_us: int
+    """Entries that ended longer ago may be dropped, so they do not fill a ledger."""
+    gap_all_us: int
+    """Minimum gap over all channels together, 0 = none."""
 
 
 class Spot(NamedTuple):
@@ -111,7 +116,7 @@ class Verdicts(NamedTuple):
 
 @kernel
 def in_hand(contacts: Contacts, first: int, end: int, spot: Spot, moment_us: int, scope: int) -> bool:
-    """Whether this very decision makes the unit already: another offer in it costs profile, channel, placement nothing."""
+    """Whether this very decision makes the unit already: another offer in it costs these scopes nothing."""
     i = end - 1
     while i >= first and contacts[i]["decision"] == spot.decision:
         if contacts[i]["time_us"] == moment_us and contacts[i]["state"] < SUPPRESS_OFFER:
@@ -140,17 +145,30 @@ def refuse(verdict: np.void, reason: int, cap: int) -> None:
 
 
 @kernel
-def too_near(contacts: Contacts, first: int, end: int, spot: Spot, moment_us: int, gap_us: int) -> bool:
-    """Whether another contact on the channel lies within the gap, before or after. A released one was none."""
+def too_near(
+    contacts: Contacts, first: int, end: int, spot: Spot, moment_us: int, gap_us: int, gap_all_us: int
+) -> bool:
+    """Whether another contact lies within the gap of its channel or of all, before or after. Released, it was none."""
     for i in range(first, end):
         entry = contacts[i]
-        if (
-            entry["channel"] == spot.channel
-            and entry["state"] < RELEASED
-            and abs(entry["time_us"] - moment_us) < gap_us
-        ):
+        if entry["state"] >= SUPPRESS_OFFER or entry["state"] == RELEASED:
+            continue
+        near_us = max(gap_us, gap_all_us) if entry["channel"] == spot.channel else gap_all_us
+        if abs(entry["time_us"] - moment_us) < near_us:
             return True
     return False
+
+
+@kernel
+def is_crowded(terms: Terms, contacts: Contacts, first: int, end: int, now_us: int) -> bool:
+    """Whether there is no room for one more entry, even when all that may be dropped is."""
+    if end - first < terms.max_entries:
+        return False
+    kept = 0
+    for i in range(first, end):
+        if contacts[i]["ends_us"] >= now_us - terms.keep_us:
+            kept += 1
+    return kept >= terms.max_entries
 
 
 @kernel
@@ -160,22 +178,24 @@ def judge_timings(
     """Judge what concerns every offer of the spot alike: slot, quiet hours, room in the ledger, gap, three scopes."""
     n_timings = spot.moments.shape[0]
     gap_us = terms.gap_us[spot.channel]
+    has_gap = gap_us > 0 or terms.gap_all_us > 0
+    crowded = is_crowded(terms, contacts, first, end, spot.now_us)
     for t in range(n_timings):
         verdict = verdicts.timing[t]
         moment = spot.moments[t]
         verdict["reason"] = 0
         verdict["cap"] = -1
-        verdict["room"] = 0 if gap_us > 0 else PLENTY
+        verdict["room"] = 0 if has_gap else PLENTY
         if not moment["open"]:
             refuse(verdict, TIMING_PASSED, -1)
         if moment["quiet"]:
             refuse(verdict, QUIET_HOURS, -1)
-        if end - first >= terms.max_entries:
+        if crowded:
             refuse(verdict, LEDGER_FULL, -1)
         if (
-            gap_us > 0
+            has_gap
             and not in_hand(contacts, first, end, spot, moment["time_us"], 1)
-            and too_near(contacts, first, end, spot, moment["time_us"], gap_us)
+            and too_near(contacts, first, end, spot, moment["time_us"], gap_us, terms.gap_all_us)
         ):
             refuse(verdict, MINIMUM_GAP, -1)
     for c in range(terms.caps.shape[0]):
@@ -259,7 +279,7 @@ def judge_offers(
                 if cap["limit"] <= 0:
                     refuse(verdict, CAP_PROFILE + 10 * cap["scope"], c)
     for i in range(first, end):
-        if contacts[i]["state"] >= SUPPRESS_OFFER:
+        if contacts[i]["state"] == SUPPRESS_OFFER or contacts[i]["state"] == SUPPRESS_GROUP:
             suppress(terms, contacts, i, spot, verdicts)
     for c in range(terms.caps.shape[0]):
         scope = terms.caps[c]["scope"]

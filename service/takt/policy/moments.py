@@ -56,7 +56,7 @@ def at_minute(day: date, minute: int, zone: ZoneInfo) -> datetime:
 
 
 def slot(timing: Timing, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-    """Start and end of a slot for `now`, local in `zone`; None when it has passed. A slot that has begun starts in the past."""
+    """Start and end of a slot for `now`, local in `zone`; None when it has passed. One under way began in the past."""
     first = now.date() + timedelta(days=timing.day_offset)
     for ahead in range(8 if timing.weekdays else 1):
         day = first + timedelta(days=ahead)

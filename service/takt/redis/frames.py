@@ -87,8 +87,6 @@ def outcome(group: Group, answer: Any, now_us: int) -> Outcome:
 def mark(mark: Mark) -> bytes:
     """Frame of a feedback event. Raises `ValueError` on a partial suppression."""
     _check_entries(mark.suppression)
-    if len(mark.suppression) > WIDTH:
-        raise ValueError(f"{len(mark.suppression)} bytes of suppression; expected one entry or none")
     event = _MARK.pack(
         keys.event_digest(mark.event_id), _KINDS[mark.kind], mark.decision, mark.offer, len(mark.suppression)
     )

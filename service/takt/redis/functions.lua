@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 1
+-- revision: 2
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -324,21 +324,24 @@ local function mark(batch, keys, at, frame)
     if not usable then
         return outcome
     end
-    local tightens, appended = late, false
-    if suppression ~= '' then
-        local start, renew = standing(ledger, suppression)
-        if start and renew then
-            changes[#changes + 1] = {start - 1, suppression}
+    local tightens, appended = late, 0
+    for from = 1, #suppression, WIDTH do
+        local new = string.sub(suppression, from, from + WIDTH - 1)
+        local start, renew = standing(ledger, new)
+        if not start then
+            ledger, appended = ledger .. new, appended + 1
+        elseif renew then
+            ledger = string.sub(ledger, 1, start - 1) .. new .. string.sub(ledger, start + WIDTH)
+            changes[#changes + 1] = {start - 1, new}
         end
-        appended = not start
-        tightens = tightens or appended or renew
+        tightens = tightens or not start or renew
     end
     local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
     if tightens then
         gate = tightened(gate, batch.now)
     end
-    if appended then
-        write(ledger_key, gate, appends + 1, trimmed_before, state, string.sub(ledger, WIDTH + 1) .. suppression)
+    if appended > 0 then
+        write(ledger_key, gate, appends + appended, trimmed_before, state, string.sub(ledger, WIDTH + 1))
     elseif tightens then
         redis.call('SETRANGE', ledger_key, 0, header(gate, appends, trimmed_before, state))
     end

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from takt.catalog.snapshot import Address, Calendar, Catalog, Channel, Counts, Event, Scope, Timing, Zone
+from takt.catalog.snapshot import Address, Calendar, Catalog, Channel, Counts, Event, Pressure, Scope, Timing, Zone
 from takt.catalog.workspace import check_workspace, load_workspace
 from takt.domain.ledger import code16, code32
 
@@ -159,6 +159,23 @@ def test_caps(catalog: Catalog) -> None:
     ]
 
 
+def test_pressure_and_the_gap_over_all_channels(tmp_path: Path) -> None:
+    """Neither is there unless it is declared."""
+    shutil.copytree(MINIMAL, tmp_path / "workspace")
+    declared = tmp_path / "workspace" / "catalog.yaml"
+    text = declared.read_text()
+    said = "annoyance_cost: 0.5, pressure: {per_contact: 0.02, per_dismissal: 0.1, half_life: 3d, channels: own}"
+    declared.write_text("minimum_gap: 2h\n" + text.replace("annoyance_cost: 0.5", said))
+
+    before, after = load_workspace(MINIMAL), load_workspace(tmp_path / "workspace")
+
+    assert (None, 0) == (before.arbitration.pressure, before.gap_us)
+    assert (Pressure(0.02, 0.1, 3 * DAY_US, own_channel=True), 2 * HOUR_US) == (
+        after.arbitration.pressure,
+        after.gap_us,
+    )
+
+
 def test_events(catalog: Catalog) -> None:
     """Declared events on top of those that are there by default."""
     assert {
@@ -166,8 +183,8 @@ def test_events(catalog: Catalog) -> None:
         "click": Event("click", Counts.CLICK),
         "accept": Event("accept", Counts.CLICK),
         "purchase": Event("purchase", Counts.CLICK),
-        "dismiss": Event("dismiss", None),
-        "reject": Event("reject", None, suppress="offer", suppress_us=30 * DAY_US),
+        "dismiss": Event("dismiss", None, presses=True),
+        "reject": Event("reject", None, suppress="offer", suppress_us=30 * DAY_US, presses=True),
         "unsubscribe": Event("unsubscribe", None),
         "ticket_opened": Event("ticket_opened", None),
         "not_shown": Event("not_shown", None, releases=True),

@@ -19,6 +19,7 @@ OFFERS, GROUPS, CHANNELS, PLACEMENTS, TIMINGS = 4, 2, 2, 3, 3
 OFFER_GROUP = [0, 0, 1, -1]
 NOW = 1000
 FOREVER = 1 << 60
+KEPT = 45
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ class Case:
     channel: int
     placement: int
     max_entries: int
+    gap_all: int
 
 
 def counted(entry: Seen, counts: int) -> bool:
-    """Does this entry count as a decision, an impression, a click?"""
-    if entry.state in (16, 17):
+    """Whether this entry counts as a decision, an impression, a click."""
+    if entry.state >= 16:
         return False
     held = entry.ends > NOW
     return {
@@ -127,12 +129,12 @@ def timing_verdict(case: Case, t: int) -> int:
         return 100
     if case.quiet[t]:
         return 120
-    if len(case.entries) >= case.max_entries:
+    if sum(e.ends >= NOW - KEPT for e in case.entries) >= case.max_entries:
         return 130
-    gap = case.gaps[case.channel]
-    if gap and not in_hand(case, 1, moment):
-        near = [e for e in case.entries if e.channel == case.channel and e.state < 16 and e.state != 3]
-        if any(abs(e.time - moment) < gap for e in near):
+    if not in_hand(case, 1, moment):
+        gaps = {channel: max(gap, case.gap_all) for channel, gap in enumerate(case.gaps) if channel == case.channel}
+        felt = [e for e in case.entries if e.state < 16 and e.state != 3]
+        if any(abs(e.time - moment) < gaps.get(e.channel, case.gap_all) for e in felt):
             return 140
     found = []
     for cap in case.caps:
@@ -167,7 +169,7 @@ entries = st.builds(
     offer=st.integers(-1, OFFERS - 1),
     channel=st.integers(-1, CHANNELS - 1),
     placement=st.integers(-1, PLACEMENTS - 1),
-    state=st.sampled_from([0, 0, 0, 1, 2, 3, 16, 17]),
+    state=st.sampled_from([0, 0, 0, 1, 2, 3, 16, 17, 18]),
 )
 caps = st.builds(
     Cap,
@@ -191,6 +193,7 @@ cases = st.builds(
     channel=st.integers(0, CHANNELS - 1),
     placement=st.integers(0, PLACEMENTS - 1),
     max_entries=st.sampled_from([3, 100, 100, 100]),
+    gap_all=st.sampled_from([0, 0, 0, 10]),
 )
 
 
@@ -204,7 +207,8 @@ def as_terms(case: Case) -> Terms:
     """The caps as the kernels take them."""
     keys = np.array([cap.keys for cap in case.caps], np.bool_).reshape(len(case.caps), OFFERS)
     caps = np.array([(cap.scope, cap.limit, cap.width, cap.counts) for cap in case.caps], CAP)
-    return Terms(caps, keys, np.array(case.gaps, np.int64), np.array(OFFER_GROUP, np.int64), case.max_entries)
+    gaps, groups = np.array(case.gaps, np.int64), np.array(OFFER_GROUP, np.int64)
+    return Terms(caps, keys, gaps, groups, case.max_entries, KEPT, case.gap_all)
 
 
 def as_spot(case: Case) -> Spot:
@@ -244,7 +248,7 @@ def test_verdicts_are_those_of_the_obvious_reading(case: Case) -> None:
 @settings(max_examples=1000)
 @given(cases, st.lists(entries.filter(lambda e: e.state < 16), max_size=4))
 def test_room_others_may_use_never_lets_a_cap_be_exceeded(case: Case, others: list[Seen]) -> None:
-    """Where others append no more than the room, what was allowed is still allowed, and our own contacts fit besides."""
+    """Where others append no more than the room, what was allowed still is, and our own contacts fit besides."""
     verdicts = scratch()
     contacts, terms, spot = as_contacts(case), as_terms(case), as_spot(case)
     judge_timings(terms, contacts, 0, len(case.entries), spot, OWN, verdicts)
@@ -256,7 +260,7 @@ def test_room_others_may_use_never_lets_a_cap_be_exceeded(case: Case, others: li
                 continue
             room = min(verdicts.timing[t]["room"], verdicts.offer[t, o]["room"])
             later = replace(case, entries=fresh[:room] + case.entries)
-            if case.gaps[case.channel]:
+            if case.gaps[case.channel] or case.gap_all:
                 assert 0 == room
                 continue
             if len(fresh[:room]) + len(case.entries) >= case.max_entries:
@@ -280,7 +284,7 @@ def test_an_expired_hold_counts_as_decision_only() -> None:
 
 def test_room_is_plenty_where_nothing_limits() -> None:
     """Without caps and gaps others may do what they like."""
-    case = Case((), (), (0, 0), (NOW,) * TIMINGS, (True,) * TIMINGS, (False,) * TIMINGS, 1, 0, 0, 100)
+    case = Case((), (), (0, 0), (NOW,) * TIMINGS, (True,) * TIMINGS, (False,) * TIMINGS, 1, 0, 0, 100, 0)
     verdicts = scratch()
     judge_timings(as_terms(case), as_contacts(case), 0, 0, as_spot(case), OWN, verdicts)
     judge_offers(as_terms(case), as_contacts(case), 0, 0, as_spot(case), OWN, verdicts)
