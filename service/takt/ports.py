@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from takt.catalog.snapshot import Exploration
     from takt.domain.decision import Decision
     from takt.domain.feedback import FeedbackEvent
+    from takt.domain.merge import Estate, Merges, MergeStep
     from takt.domain.request import DecideRequest, Identity
 
 
@@ -154,6 +155,8 @@ class MarkOutcome(StrEnum):
     DUPLICATE = "DUPLICATE"
     ORPHAN = "ORPHAN"
     """No contact of that decision is in the ledger. Kept in the log and counted."""
+    MERGING = "MERGING"
+    """The person is being merged or was; nothing was written. See to that (`Merging`), and mark again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +182,64 @@ class ProfileOutcome(StrEnum):
     """An identity has an anonymous ledger with contacts; nothing of this profile was written. `Link` merges."""
     CHANGED = "CHANGED"
     """The record is not the expected one; nothing of this profile was written. Make it anew and repeat."""
+    MERGED = "MERGED"
+    """The profile was merged into another (`Merging.read`); nothing of it was written."""
+
+
+class Merging(Protocol):
+    """The steps of merging two persons. Each is one round trip, touches one person, and does no harm when repeated.
+
+    Anybody may take the next step of a merge, at any time. All raise `StoreMarkerError` where the marker is missing.
+    """
+
+    def read(self, people: Sequence[bytes]) -> list[Merges]:
+        """What is known of the merges of the persons at n addresses (`takt.domain.decision.person_address`)."""
+        ...
+
+    def expect(self, winner: str, loser: str) -> MergeStep:
+        """First: no contact of `winner` is made until `loser` is absorbed. The ids are different.
+
+        DONE, ABSORBED, BUSY, ELSEWHERE (the winner was merged itself) or CORRUPT.
+        """
+        ...
+
+    def seal(self, loser: str, winner: str) -> tuple[MergeStep, Estate | None]:
+        """Second: freeze an expected loser, so that it leads to its winner; gives what it leaves, with DONE.
+
+        Otherwise ABSORBED, BUSY, ELSEWHERE or CORRUPT.
+        """
+        ...
+
+    def absorb(
+        self, winner: str, loser: str, *, estate: Estate, record: bytes | None, expected: bytes | None
+    ) -> MergeStep:
+        """Third: the winner takes over contacts, suppressions and ids of a sealed loser, once.
+
+        `record` is the profile record of both, made from the winner's `expected` one; None: it stays as it is. DONE,
+        CHANGED or CORRUPT.
+        """
+        ...
+
+    def close(self, loser: str, winner: str) -> None:
+        """Last: nothing is left of an absorbed loser but where it leads."""
+        ...
+
+    def forgo(self, winner: str, loser: str) -> None:
+        """Give up a merge whose loser was sealed for somebody else."""
+        ...
+
+    def name(self, identity: Identity, profile_id: str, *, former: str | None) -> bool:
+        """Let an identity lead to a profile; False, and nothing is done, if it no longer leads to `former`."""
+        ...
 
 
 class Store(Protocol):
     """Profiles, ledgers, request ids, identities and the decision log."""
+
+    @property
+    def merging(self) -> Merging:
+        """The steps of merging two persons."""
+        ...
 
     def check_marker(self) -> None:
         """Raise `StoreMarkerError` unless every partition bears the marker this store was opened with."""

@@ -47,6 +47,15 @@ class LedgerState(IntEnum):
 
     OPEN = 0
     SEALED = 1
+    """The ledger of an identity that a profile has claimed: nothing is written to it any more."""
+    PENDING = 2
+    """The person is about to absorb another: nothing is counted until that is done."""
+    MOVED = 3
+    """The person was merged into another, whose ledger counts."""
+
+
+STATE_AT: Final = 25
+"""Where in a header its state is."""
 
 
 class EntryState(IntEnum):

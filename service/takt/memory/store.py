@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,6 +16,7 @@ from takt.domain.request import Identity
 from takt.errors import StoreMarkerError
 from takt.identity import anonymous_id
 from takt.memory.ledger import CorruptLedgerError, Ledger, parse_entries
+from takt.memory.merging import MemoryMerging
 from takt.ports import (
     SNAPSHOT_LIMIT_US,
     Commit,
@@ -29,6 +32,7 @@ from takt.ports import (
 )
 
 RETENTION_US: Final = 15 * MINUTE_US
+_AT: Final = struct.Struct("<q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,18 @@ class MemoryStore:
         self.records: dict[str, bytes] = {}
         self.ledgers: dict[bytes, bytes] = {}
         """By address of the person."""
+        self.identities: dict[Identity, str] = {}
         self._clock = clock
         self._retention_us = retention_us
         self._ids: dict[bytes, _Ids] = {}
-        self._identities: dict[Identity, str] = {}
         self._layouts: dict[int, str] = {}
         self._lock = threading.Lock()
+        self._merging = MemoryMerging(self)
+
+    @property
+    def merging(self) -> MemoryMerging:
+        """See `takt.ports.Store`."""
+        return self._merging
 
     def check_marker(self) -> None:
         """See `takt.ports.Store`."""
@@ -89,7 +99,7 @@ class MemoryStore:
     def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
         """See `takt.ports.Store`."""
         with self._lock:
-            return [self._identities.get(identity) for identity in identities]
+            return [self.identities.get(identity) for identity in identities]
 
     def fetch(self, profile_ids: Sequence[str]) -> Fetched:
         """See `takt.ports.Store`."""
@@ -161,6 +171,9 @@ class MemoryStore:
                 if len(ledger.entries) + len(contacts) > group.max_entries:
                     return Outcome(Commit.LEDGER_FULL, now_us, {})
                 self.ledgers[person_address(group.profile_id)] = ledger.appended(contacts).pack()
+        elif self._state(person_address(group.profile_id)) == LedgerState.MOVED:
+            # the id has to be remembered where it will be looked for
+            return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
             self.log.append(("decision", entry.record))
@@ -172,6 +185,8 @@ class MemoryStore:
         if ids.get(f"e{mark.event_id}"):
             return MarkOutcome.DUPLICATE
         self.check_marker()
+        if self._state(mark.person) in (LedgerState.PENDING, LedgerState.MOVED):
+            return MarkOutcome.MERGING
         ids.current[f"e{mark.event_id}"] = _Id(b"", len(self.log))
         self.log.append(("feedback", mark.record))
         try:
@@ -197,7 +212,7 @@ class MemoryStore:
         self.check_marker()
         claimed = []
         for identity in write.identities:
-            owner = self._identities.get(identity)
+            owner = self.identities.get(identity)
             anonymous = anonymous_id(identity.namespace, identity.value)
             ledger = self.ledgers.get(person_address(anonymous), EMPTY)
             if owner not in (None, write.profile_id):
@@ -205,11 +220,16 @@ class MemoryStore:
             if owner is None and anonymous != write.profile_id:
                 if len(ledger) != WIDTH:
                     return ProfileOutcome.IDENTITY_HAS_CONTACTS
+                if person_address(anonymous) in self._merging.cards:
+                    merged = self._state(person_address(anonymous)) == LedgerState.MOVED
+                    return ProfileOutcome.IDENTITY_TAKEN if merged else ProfileOutcome.IDENTITY_HAS_CONTACTS
                 claimed.append(anonymous)
+        if self._state(person_address(write.profile_id)) == LedgerState.MOVED:
+            return ProfileOutcome.MERGED
         if write.expected is not None and self.records.get(write.profile_id, b"") != write.expected:
             return ProfileOutcome.CHANGED
         for identity in write.identities:
-            self._identities[identity] = write.profile_id
+            self.identities[identity] = write.profile_id
         for anonymous in claimed:
             # whoever read this ledger while the identity was nobody's must not write to it any more
             address = person_address(anonymous)
@@ -219,6 +239,38 @@ class MemoryStore:
         if write.tightens:
             self._tighten(person_address(write.profile_id), now_us)
         return ProfileOutcome.WRITTEN
+
+    @contextmanager
+    def entered(self) -> Iterator[int]:
+        """See `takt.memory.merging.Shelves`."""
+        with self._lock:
+            self.check_marker()
+            yield self._clock.now_us()
+
+    def recall(self, person: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """See `takt.memory.merging.Shelves`."""
+        ids = self._remembered(person, self._clock.now_us())
+        known = ids.previous | ids.current
+        return tuple((name.encode(), _AT.pack(found.at) + found.digest) for name, found in known.items())
+
+    def remember(self, person: bytes, ids: Sequence[tuple[bytes, bytes]]) -> None:
+        """See `takt.memory.merging.Shelves`."""
+        known = self._remembered(person, self._clock.now_us())
+        for name, remembered in ids:
+            if known.get(name.decode()) is None:
+                (at,) = _AT.unpack_from(remembered)
+                known.current[name.decode()] = _Id(remembered[_AT.size :], at)
+
+    def forget(self, person: bytes) -> None:
+        """See `takt.memory.merging.Shelves`."""
+        self._ids.pop(person, None)
+
+    def _state(self, person: bytes) -> int | None:
+        """State of a ledger; None if it is corrupt."""
+        try:
+            return Ledger.parse(self.ledgers.get(person, EMPTY)).state
+        except CorruptLedgerError:
+            return None
 
     def _tighten(self, person: bytes, now_us: int) -> None:
         try:

@@ -80,13 +80,17 @@ class Calls:
     def codes(self, name: str, function: str, units: Sequence[Unit]) -> list[int]:
         """Do as `run` does for functions that answer with a code, and raise `StoreMarkerError` on a missing marker."""
         codes = [code for code, _ in self.run(name, function, units)]
+        self.check_marker(codes, units)
+        return codes
+
+    def check_marker(self, codes: Sequence[int], units: Sequence[Unit]) -> None:
+        """Raise `StoreMarkerError` if a unit's answer says that its partition lacks its marker."""
         if frames.MARKER in codes:
             partition = units[codes.index(frames.MARKER)].partition
             raise StoreMarkerError(
                 f"{self.wire.shown}: partition {partition} does not bear the marker of store {self.marker.store_id}: "
                 "it lost data, or it is another store; restore its data"
             )
-        return codes
 
     def _command(self, function: str, units: Sequence[Unit]) -> Command:
         keys = [key for unit in units for key in unit.keys]

@@ -26,12 +26,18 @@ _COMMITS: Final = (
     Commit.LEDGER_FULL,
     Commit.CORRUPT,
 )
-_MARKS: Final = (MarkOutcome.APPLIED, MarkOutcome.LATE, MarkOutcome.DUPLICATE, MarkOutcome.ORPHAN)
+_MARKS: Final = {
+    0: MarkOutcome.APPLIED,
+    1: MarkOutcome.LATE,
+    2: MarkOutcome.DUPLICATE,
+    3: MarkOutcome.ORPHAN,
+    5: MarkOutcome.MERGING,
+}
 _KINDS: Final = {MarkKind.NONE: 0, MarkKind.SHOWN: 1, MarkKind.CLICKED: 2, MarkKind.RELEASED: 3}
 MARKER: Final = 4
 """Code with which every function says that a partition's marker is not the expected one."""
 
-CHANGED: Final = 1
+_PUTS: Final = (ProfileOutcome.WRITTEN, ProfileOutcome.CHANGED, ProfileOutcome.MERGED)
 CLAIMED: Final = 0
 _CLAIMS: Final = {2: ProfileOutcome.IDENTITY_TAKEN, 3: ProfileOutcome.IDENTITY_HAS_CONTACTS}
 
@@ -106,7 +112,7 @@ def put(write: ProfileWrite) -> bytes:
 
 def put_outcome(answer: int) -> ProfileOutcome:
     """Outcome of a profile's own write."""
-    return ProfileOutcome.CHANGED if answer == CHANGED else ProfileOutcome.WRITTEN
+    return _PUTS[answer]
 
 
 def claim(profile_id: str, *, anonymous: bool) -> bytes:

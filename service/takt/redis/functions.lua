@@ -13,7 +13,7 @@ local WIDTH = 32 -- bytes of a ledger's header, and of an entry
 -- while a library loads there is no global `string`
 local EMPTY = ('\0'):rep(24) .. '\1' .. ('\0'):rep(7)
 local NONE8, NONE4 = ('\0'):rep(8), ('\0'):rep(4)
-local OPEN, SEALED = 0, 1
+local OPEN, SEALED, EXPECTING, MOVED = 0, 1, 2, 3 -- states of ledgers
 local HELD, SHOWN, CLICKED, RELEASED, SUPPRESSION = 0, 1, 2, 3, 16 -- states of entries; suppressions from 16 on
 local SNAPSHOT_LIMIT_US = 60000000
 local SNAPSHOT_LIMIT_MS = 60000
@@ -61,10 +61,10 @@ local function header(gate, appends, trimmed_before, state)
 end
 
 -- Writes a ledger. One without entries only warns those who have read before it, and none of them may commit later than
--- the limit: then it reads as never written. Unless it remembers that entries were trimmed.
+-- the limit: then it reads as never written. Unless it remembers that entries were trimmed, or stands in a merge.
 local function write(key, gate, appends, trimmed_before, state, entries)
     local ledger = header(gate, appends, trimmed_before, state) .. entries
-    if entries == '' and trimmed_before == 0 then
+    if entries == '' and trimmed_before == 0 and state < EXPECTING then
         redis.call('SET', key, ledger, 'PX', SNAPSHOT_LIMIT_MS)
     else
         redis.call('SET', key, ledger) -- exact, where APPEND would over-allocate
@@ -75,6 +75,15 @@ local function tightened(gate, now)
     return math.max(gate + 1, now)
 end
 
+local function state_of(ledger)
+    return string.byte(ledger, 26)
+end
+
+-- Whether the person was merged into another, without reading the whole ledger.
+local function has_moved(key)
+    return redis.pcall('GETRANGE', key, 25, 25) == string.char(MOVED)
+end
+
 -- Moves the gate of a ledger that is sound.
 local function tighten(key, ledger, now)
     local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
@@ -83,6 +92,12 @@ local function tighten(key, ledger, now)
     else
         redis.call('SETRANGE', key, 0, header(tightened(gate, now), appends, trimmed_before, state))
     end
+end
+
+-- Sets the state of a ledger that is sound, and moves its gate.
+local function turn(key, ledger, state, now)
+    local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
+    write(key, tightened(gate, now), appends, trimmed_before, state, string.sub(ledger, WIDTH + 1))
 end
 
 -- Sets the state of a ledger that is sound and has no entries.
@@ -132,7 +147,13 @@ local function packed_log_id(id)
     return struct.pack('>I6I4', tonumber(ms), tonumber(sequence))
 end
 
+-- A log record by its id; of an id that came with a merged person, the record itself follows.
+local INLINE = ('\0'):rep(10)
+
 local function logged(log, packed)
+    if #packed > #INLINE then
+        return string.sub(packed, #INLINE + 1)
+    end
     local ms, sequence = struct.unpack('>I6I4', packed)
     local id = string.format('%d-%d', ms, sequence)
     local found = redis.call('XRANGE', log, id, id)[1]
@@ -216,6 +237,8 @@ local function commit(batch, keys, at, frame)
                 write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, entries .. new)
             end
         end
+    elseif has_moved(ledger_key) then
+        return fresh(CONFLICT) -- the id has to be remembered where it will be looked for
     end
 
     local remembered = {}
@@ -233,7 +256,7 @@ end
 
 -- Mark -----------------------------------------------------------------------------------------------------------------
 
-local APPLIED, LATE, DUPLICATE, ORPHAN = 0, 1, 2, 3 -- and MARKER
+local APPLIED, LATE, DUPLICATE, ORPHAN, MERGING = 0, 1, 2, 3, 5 -- and MARKER
 local LETTERS = {[APPLIED] = 'A', [LATE] = 'L', [ORPHAN] = 'O'}
 
 -- State of a contact after an event: forward only, a click over an impression over a hold.
@@ -308,6 +331,9 @@ local function mark(batch, keys, at, frame)
     end
     local ledger = redis.pcall('GET', ledger_key) or EMPTY
     local usable = type(ledger) == 'string' and sound(ledger)
+    if usable and state_of(ledger) >= EXPECTING then
+        return MERGING
+    end
     local found, late, changes = false, false, {}
     if usable and decision ~= NONE8 then
         found, late, changes = marked(ledger, decision, offer, kind, batch.now)
@@ -353,7 +379,7 @@ end
 
 -- Put ------------------------------------------------------------------------------------------------------------------
 
-local WRITTEN, CHANGED = 0, 1 -- and MARKER
+local WRITTEN, CHANGED, MERGED = 0, 1, 2 -- and MARKER
 
 -- keys: marker, profile, ledger
 -- frame: tightens u8, expects u8, expected record u4 + bytes (none: there is no record), record
@@ -363,6 +389,9 @@ local function put(batch, keys, at, frame)
     local tightens, expects, expected, record = struct.unpack('<BBI4c0', frame)
     if redis.call('GET', marker_key) ~= batch.marker then
         return MARKER
+    end
+    if has_moved(ledger_key) then
+        return MERGED
     end
     if expects == 1 and (redis.call('GET', profile_key) or '') ~= expected then
         return CHANGED
@@ -383,11 +412,12 @@ end
 
 local CLAIMED, OWN, TAKEN, HAS_CONTACTS = 0, 1, 2, 3 -- and MARKER
 
--- keys: marker, identity, ledger of the identity's anonymous profile
+-- keys: marker, identity, ledger and merges of the identity's anonymous profile
 -- frame: the profile is that anonymous profile u8, profile id
 -- answer: a code
 local function claim(batch, keys, at, frame)
-    local marker_key, identity_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local marker_key, identity_key = keys[at + 1], keys[at + 2]
+    local ledger_key, merges_key = keys[at + 3], keys[at + 4]
     local anonymous, profile = string.byte(frame, 1) == 1, string.sub(frame, 2)
     if redis.call('GET', marker_key) ~= batch.marker then
         return MARKER
@@ -404,13 +434,16 @@ local function claim(batch, keys, at, frame)
         if type(ledger) ~= 'string' or #ledger ~= WIDTH or not sound(ledger) then
             return HAS_CONTACTS
         end
+        if redis.call('EXISTS', merges_key) == 1 then
+            return state_of(ledger) == MOVED and TAKEN or HAS_CONTACTS
+        end
         set_state(ledger_key, ledger, SEALED)
     end
     redis.call('SET', identity_key, PENDING .. profile, 'PX', PENDING_MS)
     return CLAIMED
 end
 
--- keys: marker, identity, ledger of the identity's anonymous profile
+-- keys: marker, identity, ledger and merges of the identity's anonymous profile
 -- frame: keep u8, the profile is that anonymous profile u8, profile id
 -- answer: a code
 local function settle(batch, keys, at, frame)
@@ -419,6 +452,7 @@ local function settle(batch, keys, at, frame)
     local owner = redis.call('GET', identity_key)
     local ledger = not anonymous and redis.pcall('GET', ledger_key) or EMPTY
     local sealable = not anonymous and type(ledger) == 'string' and #ledger == WIDTH and sound(ledger)
+        and state_of(ledger) < EXPECTING
     if keep then
         if owner and owner ~= PENDING .. profile then
             return owner == SETTLED .. profile and OWN or TAKEN
@@ -436,6 +470,262 @@ local function settle(batch, keys, at, frame)
     return CLAIMED
 end
 
+-- Merges ---------------------------------------------------------------------------------------------------------------
+
+-- A person in a merge, or after one, has a card: own id, whom they lead to, whom they are about to absorb and whom they
+-- have. Steps: the winner expects the loser; the loser is sealed; the winner absorbs what it leaves; the loser is closed.
+-- Invariants: who leads to a winner is pending there or absorbed; who is pending anywhere cannot be sealed; an absorbed
+-- loser is never absorbed again. A card is kept for good.
+
+local ABSORBED, BUSY, ELSEWHERE, DIFFERS = 1, 2, 3, 5 -- and DONE, MARKER, CORRUPT
+
+-- card: closed u8, own id and whom it leads to as u2 + bytes, pending and absorbed each as u4 times u2 + bytes
+local function read_card(key)
+    local card = {closed = 0, own = '', leads_to = '', pending = {}, absorbed = {}}
+    local data = redis.call('GET', key)
+    if data then
+        local next, count
+        card.closed, card.own, card.leads_to, next = struct.unpack('<BI2c0I2c0', data)
+        for _, list in ipairs({card.pending, card.absorbed}) do
+            count, next = struct.unpack('<I4', data, next)
+            for i = 1, count do
+                list[i], next = struct.unpack('<I2c0', data, next)
+            end
+        end
+    end
+    return card
+end
+
+local function write_card(key, card)
+    local parts = {struct.pack('<BI2c0I2c0', card.closed, #card.own, card.own, #card.leads_to, card.leads_to)}
+    for _, list in ipairs({card.pending, card.absorbed}) do
+        parts[#parts + 1] = struct.pack('<I4', #list)
+        for _, id in ipairs(list) do
+            parts[#parts + 1] = struct.pack('<I2c0', #id, id)
+        end
+    end
+    redis.call('SET', key, table.concat(parts))
+end
+
+local function place(list, wanted)
+    for i, id in ipairs(list) do
+        if id == wanted then
+            return i
+        end
+    end
+end
+
+-- keys: marker, ledger, merges of the winner
+-- frame: winner u2 + bytes, loser u2 + bytes
+-- answer: a code
+local function expect(batch, keys, at, frame)
+    local marker_key, ledger_key, merges_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local winner, loser = struct.unpack('<I2c0I2c0', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local card = read_card(merges_key)
+    if card.leads_to ~= '' then
+        return ELSEWHERE
+    elseif place(card.absorbed, loser) then
+        return ABSORBED
+    elseif place(card.pending, loser) then
+        return DONE
+    end
+    local ledger = redis.call('GET', ledger_key) or EMPTY
+    if not sound(ledger) then
+        return CORRUPT
+    elseif state_of(ledger) == SEALED then
+        return BUSY
+    end
+    turn(ledger_key, ledger, EXPECTING, batch.now)
+    card.own = winner
+    card.pending[#card.pending + 1] = loser
+    write_card(merges_key, card)
+    return DONE
+end
+
+-- All ids of a person that are remembered, each with what is remembered of it, records included.
+local function all_ids(batch, base, log, answer)
+    local current, previous = generations(batch, base)
+    local seen = {}
+    for _, key in ipairs({current, previous}) do
+        local flat = redis.call('HGETALL', key)
+        for i = 1, #flat, 2 do
+            local id, value = flat[i], flat[i + 1]
+            if not seen[id] then
+                seen[id] = true
+                if value ~= '' then
+                    value = string.sub(value, 1, 16) .. INLINE .. (logged(log, string.sub(value, 17)) or '')
+                end
+                answer[#answer + 1] = id
+                answer[#answer + 1] = value
+            end
+        end
+    end
+end
+
+-- keys: marker, log, profile, ledger, ids, merges of the loser
+-- frame: loser u2 + bytes, winner u2 + bytes
+-- answer: a code, or {DONE, profile, ledger, number of absorbed, these, then per id: id, what is remembered}
+local function seal(batch, keys, at, frame)
+    local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local ledger_key, ids_key, merges_key = keys[at + 4], keys[at + 5], keys[at + 6]
+    local loser, winner = struct.unpack('<I2c0I2c0', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local card = read_card(merges_key)
+    if card.leads_to ~= '' and card.leads_to ~= winner then
+        return ELSEWHERE
+    elseif card.closed == 1 then
+        return ABSORBED
+    elseif #card.pending > 0 then
+        return BUSY
+    end
+    local ledger = redis.call('GET', ledger_key) or EMPTY
+    if not sound(ledger) then
+        return CORRUPT
+    end
+    local answer = {DONE, redis.call('GET', profile_key), ledger, #card.absorbed}
+    for _, id in ipairs(card.absorbed) do
+        answer[#answer + 1] = id
+    end
+    all_ids(batch, ids_key, log, answer)
+    if card.leads_to == '' then
+        turn(ledger_key, ledger, MOVED, batch.now)
+        card.own, card.leads_to = loser, winner
+        write_card(merges_key, card)
+    end
+    return answer
+end
+
+-- keys: marker, profile, ledger, ids, merges of the winner
+-- frame: loser u2 + bytes, writes u8, expected record u4 + bytes (none: there is no record), record u4 + bytes,
+--        trimmed_before i8, entries u4 + bytes, absorbed u4 times u2 + bytes,
+--        ids u4 times: id c16, what is remembered u4 + bytes
+-- answer: a code
+local function absorb(batch, keys, at, frame)
+    local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local ids_key, merges_key = keys[at + 4], keys[at + 5]
+    local loser, writes, expected, record, trimmed_before, entries, count, next =
+        struct.unpack('<I2c0BI4c0I4c0i8I4c0I4', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local card = read_card(merges_key)
+    if card.leads_to ~= '' or place(card.absorbed, loser) then
+        return DONE -- before it was sealed itself it absorbed all that was pending
+    end
+    local at_pending = place(card.pending, loser)
+    if not at_pending then
+        error('a sealed person is neither pending at the one it leads to nor absorbed')
+    end
+    if writes == 1 and (redis.call('GET', profile_key) or '') ~= expected then
+        return DIFFERS
+    end
+    local ledger = redis.call('GET', ledger_key) or EMPTY
+    if not sound(ledger) then
+        return CORRUPT
+    end
+    table.remove(card.pending, at_pending)
+    card.absorbed[#card.absorbed + 1] = loser
+    for _ = 1, count do
+        local id
+        id, next = struct.unpack('<I2c0', frame, next)
+        if not place(card.absorbed, id) then
+            card.absorbed[#card.absorbed + 1] = id
+        end
+    end
+    local current, previous = generations(batch, ids_key)
+    local new = {}
+    count, next = struct.unpack('<I4', frame, next)
+    for _ = 1, count do
+        local id, value
+        id, value, next = struct.unpack('<c16I4c0', frame, next)
+        if redis.call('HEXISTS', current, id) == 0 and redis.call('HEXISTS', previous, id) == 0 then
+            new[#new + 1] = {id, value}
+        end
+    end
+    local gate, appends, trimmed_here = struct.unpack('<i8i8i8', ledger)
+
+    for _, pair in ipairs(new) do
+        remember(batch, current, pair)
+    end
+    if writes == 1 then
+        redis.call('SET', profile_key, record)
+    end
+    write(ledger_key, tightened(gate, batch.now), appends + #entries / WIDTH, math.max(trimmed_here, trimmed_before),
+        #card.pending > 0 and EXPECTING or OPEN, string.sub(ledger, WIDTH + 1) .. entries)
+    write_card(merges_key, card)
+    return DONE
+end
+
+-- keys: marker, profile, ledger, ids, merges of the loser
+-- frame: winner
+-- answer: a code
+local function close(batch, keys, at, winner)
+    local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local ids_key, merges_key = keys[at + 4], keys[at + 5]
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local card = read_card(merges_key)
+    if card.leads_to ~= winner then
+        return ELSEWHERE
+    end
+    if card.closed == 0 then
+        local ledger = redis.call('GET', ledger_key)
+        local gate, appends = struct.unpack('<i8i8', ledger)
+        local current, previous = generations(batch, ids_key)
+        redis.call('DEL', profile_key, current, previous)
+        write(ledger_key, gate, appends, 0, MOVED, '')
+        card.closed, card.absorbed = 1, {}
+        write_card(merges_key, card)
+    end
+    return DONE
+end
+
+-- keys: marker, ledger, merges of the winner
+-- frame: loser
+-- answer: a code
+local function forgo(batch, keys, at, loser)
+    local marker_key, ledger_key, merges_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local card = read_card(merges_key)
+    local at_pending = place(card.pending, loser)
+    if at_pending then
+        local ledger = redis.call('GET', ledger_key)
+        table.remove(card.pending, at_pending)
+        if #card.pending == 0 and ledger and sound(ledger) then
+            turn(ledger_key, ledger, OPEN, batch.now)
+        end
+        write_card(merges_key, card)
+    end
+    return DONE
+end
+
+-- keys: marker, identity
+-- frame: profile id u2 + bytes, whom it led to u2 + bytes (none: it led to nobody)
+-- answer: DONE or ELSEWHERE
+local function name(batch, keys, at, frame)
+    local marker_key, identity_key = keys[at + 1], keys[at + 2]
+    local profile, former = struct.unpack('<I2c0I2c0', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local owner = redis.call('GET', identity_key) or ''
+    if owner ~= SETTLED .. profile then
+        if owner ~= (former == '' and '' or SETTLED .. former) then
+            return ELSEWHERE
+        end
+        redis.call('SET', identity_key, SETTLED .. profile)
+    end
+    return DONE
+end
+
 -- Versions -------------------------------------------------------------------------------------------------------------
 
 local function takt_commit_v1(keys, args)
@@ -451,9 +741,33 @@ local function takt_put_v1(keys, args)
 end
 
 local function takt_claim_v1(keys, args)
-    return each(keys, args, 3, claim)
+    return each(keys, args, 4, claim)
 end
 
 local function takt_settle_v1(keys, args)
-    return each(keys, args, 3, settle)
+    return each(keys, args, 4, settle)
+end
+
+local function takt_expect_v1(keys, args)
+    return each(keys, args, 3, expect, CORRUPT)
+end
+
+local function takt_seal_v1(keys, args)
+    return each(keys, args, 6, seal, CORRUPT)
+end
+
+local function takt_absorb_v1(keys, args)
+    return each(keys, args, 5, absorb, CORRUPT)
+end
+
+local function takt_close_v1(keys, args)
+    return each(keys, args, 5, close)
+end
+
+local function takt_forgo_v1(keys, args)
+    return each(keys, args, 3, forgo)
+end
+
+local function takt_name_v1(keys, args)
+    return each(keys, args, 2, name)
 end

@@ -16,7 +16,19 @@ from takt.errors import StoreError
 from takt.redis.wire import Command, Wire, explained
 
 LIBRARY: Final = "takt_v1"
-NAMES: Final = ("takt_commit_v1", "takt_mark_v1", "takt_put_v1", "takt_claim_v1", "takt_settle_v1")
+NAMES: Final = (
+    "takt_commit_v1",
+    "takt_mark_v1",
+    "takt_put_v1",
+    "takt_claim_v1",
+    "takt_settle_v1",
+    "takt_expect_v1",
+    "takt_seal_v1",
+    "takt_absorb_v1",
+    "takt_close_v1",
+    "takt_forgo_v1",
+    "takt_name_v1",
+)
 SOURCE: Final = files("takt.redis").joinpath("functions.lua").read_text(encoding="utf-8")
 
 _REVISION: Final = re.compile(rb"^-- revision: (\d+)$", re.MULTILINE)

@@ -4,6 +4,7 @@
     takt:{17}:p:<person>        profile record
     takt:{17}:l:<person>        contact ledger
     takt:{17}:r:<person>:<n>    request and event ids of generation n
+    takt:{17}:x:<person>        merges; only of people who were merged or took others in
     takt:{17}:i:<identity>      who an identity is
     takt:{17}:log               decisions and feedback
     takt:{0}:layouts            registered record layouts
@@ -37,16 +38,18 @@ class PersonKeys(NamedTuple):
     ledger: bytes
     ids: bytes
     """Without the generation, which follows from the store's time."""
+    merges: bytes
 
 
 class IdentityKeys(NamedTuple):
-    """The key of an identity, and the ledger that it had while it was anonymous."""
+    """The key of an identity, and the ledger and merges that it had while it was anonymous."""
 
     partition: int
     marker: bytes
     identity: bytes
     anonymous: str
     anonymous_ledger: bytes
+    anonymous_merges: bytes
 
 
 def marker(partition: int) -> bytes:
@@ -81,6 +84,7 @@ def person_at(address: bytes, partitions: int) -> PersonKeys:
         prefix + b"p:" + digest,
         prefix + b"l:" + digest,
         prefix + b"r:" + digest,
+        prefix + b"x:" + digest,
     )
 
 
@@ -89,7 +93,8 @@ def identity(namespace: str, value: str, partitions: int) -> IdentityKeys:
     anonymous = anonymous_id(namespace, value)
     keys = person(anonymous, partitions)
     prefix = b"takt:{%d}:i:" % keys.partition
-    return IdentityKeys(keys.partition, keys.marker, prefix + anonymous_digest(anonymous), anonymous, keys.ledger)
+    named = prefix + anonymous_digest(anonymous)
+    return IdentityKeys(keys.partition, keys.marker, named, anonymous, keys.ledger, keys.merges)
 
 
 def request_digest(request_id: str) -> bytes:

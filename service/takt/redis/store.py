@@ -15,6 +15,7 @@ from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 from takt.redis.functions import Functions, Mode
 from takt.redis.marker import Marker, check_marker, read_marker
+from takt.redis.merging import RedisMerging
 from takt.redis.server import Server, inspect
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address, Wire
@@ -43,8 +44,9 @@ class _Claim:
         return self._unit(frames.settle(self.profile_id, keep=keep, anonymous=self.anonymous))
 
     def _unit(self, frame: bytes) -> Unit:
-        touched = (self.keys.marker, self.keys.identity, self.keys.anonymous_ledger)
-        return Unit(self.keys.partition, touched, frame)
+        named = self.keys
+        touched = (named.marker, named.identity, named.anonymous_ledger, named.anonymous_merges)
+        return Unit(named.partition, touched, frame)
 
 
 class RedisStore:
@@ -62,6 +64,7 @@ class RedisStore:
         self._wire = wire
         self._clock = clock
         self._calls = Calls(wire, functions, marker, per_slot=server.cluster, clock=clock)
+        self._merging = RedisMerging(self._calls)
 
     @classmethod
     def open(
@@ -92,6 +95,11 @@ class RedisStore:
             wire.close()
             raise
         return cls(wire, marker, server, functions=functions, clock=clock)
+
+    @property
+    def merging(self) -> RedisMerging:
+        """See `takt.ports.Store`."""
+        return self._merging
 
     @property
     def trips(self) -> RoundTrips:

@@ -377,7 +377,7 @@ LOGIN = Identity("login", "ann")
 def claims(store: RedisStore, function: str, frame: bytes) -> list[int]:
     """Make or end a claim on the identity, alone, as half of a put."""
     identity = keys.identity(LOGIN.namespace, LOGIN.value, store.marker.partitions)
-    touched = (identity.marker, identity.identity, identity.anonymous_ledger)
+    touched = (identity.marker, identity.identity, identity.anonymous_ledger, identity.anonymous_merges)
     return store._calls.codes("put", function, [Unit(identity.partition, touched, frame)])
 
 
