@@ -18,8 +18,9 @@ from takt.v1 import decision_pb2, decision_pb2_grpc
 from takt.wire.answer import response
 from takt.wire.request import Budget, decide_request
 
-WAY_BACK_US: Final = 2_000
-"""Time that an answer takes to be written and read; after the call's deadline less this, nobody would read it."""
+LEAST_WAY_BACK_US: Final = 2_000
+MOST_WAY_BACK_US: Final = 20_000
+"""Time that is kept for an answer to be written and read: a twentieth of what the call has, within these bounds."""
 STREAM_IN_FLIGHT: Final = 256
 """Requests of one stream that are read and not answered yet. With so many, it is not read further."""
 
@@ -81,8 +82,7 @@ class DecisionService(decision_pb2_grpc.DecisionServiceServicer):
     async def _decide(self, message: decision_pb2.DecideRequest, context: Context) -> decision_pb2.DecideResponse:
         """The answer to one request, a fallback included. Raises `TaktError` where there is none."""
         now_us = self._clock.monotonic_us()
-        remaining_s: float | None = context.time_remaining()  # its types do not know of calls without a deadline
-        latest_us = now_us + round(remaining_s * SECOND_US) - WAY_BACK_US if remaining_s is not None else 0
+        latest_us = latest(now_us, context.time_remaining())
         try:
             request = decide_request(message, Budget(now_us, self._budget_us, latest_us), self._times())
         except InvalidRequestError as error:
@@ -139,3 +139,11 @@ class DecisionService(decision_pb2_grpc.DecisionServiceServicer):
             reading = answers.create_task(read(answers))
             self._streams.add(reading)
             reading.add_done_callback(self._streams.discard)
+
+
+def latest(now_us: int, remaining_s: float | None) -> int:
+    """The moment after which an answer comes too late for a call that has `remaining_s` left; 0 for no such moment."""
+    if remaining_s is None:
+        return 0
+    remaining_us = round(remaining_s * SECOND_US)
+    return now_us + remaining_us - min(MOST_WAY_BACK_US, max(LEAST_WAY_BACK_US, remaining_us // 20))

@@ -154,11 +154,14 @@ async def front(
         grpc.aio.insecure_channel(str(listening.public)) as public_channel,
         grpc.aio.insecure_channel(str(listening.admin)) as admin_channel,
     ):
-        yield Front(work, servers, gather, listening, metrics, public_channel, admin_channel)
-        work.gate.set()
-        await servers.drain(1)
-    for each in (gather, events, admin):
-        assert await each.drain(5)
+        try:
+            yield Front(work, servers, gather, listening, metrics, public_channel, admin_channel)
+        finally:
+            # also when a test fails: what it leaves behind would hang the next
+            work.gate.set()
+            await servers.drain(1)
+            ended = [await each.drain(5) for each in (gather, events, admin)]
+    assert [True, True, True] == ended
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
