@@ -6,7 +6,7 @@ store cannot be reached within its time budget: then nothing is known about what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.merge import Estate, Merges, MergeStep
     from takt.domain.request import DecideRequest, Identity
+    from takt.domain.totals import Book, CountedEvent, Pool, Transfer
 
 
 SNAPSHOT_LIMIT_US: Final = 60_000_000
@@ -38,6 +39,37 @@ class Fetched:
     """Packed profile records, None where unknown."""
     ledgers: list[bytes]
     """Header and entries (`takt.domain.ledger`); `EMPTY` where never written."""
+    partitions: list[int] = field(default_factory=list)
+    """Of n persons, where each one's totals are held; empty unless totals were asked for."""
+    pools: list[Mapping[bytes, Pool]] = field(default_factory=list)
+    """Of n persons, the pools of that partition; those of one partition are one object. As `partitions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A token that comes back unless its contact is confirmed."""
+
+    expires_us: int
+    decision: int
+    offer: int
+    """Codes, as in the ledger entry."""
+    placement: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a group takes from one pool."""
+
+    field: bytes
+    limit: int
+    """As the catalog has it; a pool that is in line with another limit is a conflict."""
+    need: int
+    """Tokens that were assigned to the group before the draw. So many must be left, whatever was drawn."""
+    units: int
+    """Tokens that the contacts take, at most `need`."""
+    counts: CountedEvent
+    holds: tuple[Hold, ...] = ()
+    """One per unit, unless the decision itself is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,8 @@ class Group:
     trim_before_us: int
     """Entries that ended (time and expiry) before this may be dropped when the ledger is rewritten."""
     entries: tuple[Entry, ...]
+    spends: tuple[Spend, ...] = ()
+    """From the pools of the person's partition, each at most once."""
 
 
 class Commit(StrEnum):
@@ -113,6 +147,8 @@ class Outcome:
     """By request id; only with KNOWN."""
     profile: bytes | None = None
     ledger: bytes = b""
+    pools: Mapping[bytes, Pool] | None = None
+    """With a fresh read, if the group would spend from any."""
 
 
 class MarkKind(StrEnum):
@@ -233,12 +269,74 @@ class Merging(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Bring one partition in line with a total cap's limit.
+
+    At the cap's home the pool is made, or gains the difference. Elsewhere what is left goes back home.
+    """
+
+    partition: int
+    field: bytes
+    limit: int
+    ends_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """Send tokens to another partition: as many as are left, at most `units`. Nothing goes under another limit."""
+
+    field: bytes
+    origin: int
+    target: int
+    units: int
+    limit: int
+    ends_us: int
+
+
+class Totals(Protocol):
+    """The pools of total caps. Every call is one round trip, counted as `transfer` (`sweep`: as `sweep`)."""
+
+    @property
+    def partitions(self) -> int:
+        """How many hold totals."""
+        ...
+
+    def read(self) -> list[Book]:
+        """All there is, by partition."""
+        ...
+
+    def allot(self, allotments: Sequence[Allotment]) -> list[Transfer]:
+        """Bring pools in line; what goes back home is to be taken in there. Repeating changes nothing."""
+        ...
+
+    def give(self, gifts: Sequence[Gift]) -> list[Transfer]:
+        """Take tokens out of pools and record where they go, each to be taken in by anybody, at any time."""
+        ...
+
+    def receive(self, transfers: Sequence[Transfer]) -> int:
+        """Take in what was given. Repeating changes nothing. Returns how many tokens came in."""
+        ...
+
+    def sweep(self, most: int = 1000) -> int:
+        """Give back the tokens of holds that have expired, at most so many per partition; forget windows long ended.
+
+        Returns how many tokens were given back.
+        """
+        ...
+
+
 class Store(Protocol):
     """Profiles, ledgers, request ids, identities and the decision log."""
 
     @property
     def merging(self) -> Merging:
         """The steps of merging two persons."""
+        ...
+
+    @property
+    def totals(self) -> Totals:
+        """The pools of total caps."""
         ...
 
     def check_marker(self) -> None:
@@ -249,14 +347,15 @@ class Store(Protocol):
         """Profile ids of n identities, None where unknown. One round trip."""
         ...
 
-    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
-        """Time, records and ledgers of n persons. One round trip."""
+    def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
+        """Time, records and ledgers of n persons, and the pools of their partitions if wanted. One round trip."""
         ...
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """Compare and append, group by group, in the order given. One round trip.
 
-        Per group, in this order: request ids known? marker? age? gate and appends? room? Only then the first write.
+        Per group, in this order: request ids known? marker? age? gate and appends? room? totals? Only then the first
+        write.
         """
         ...
 

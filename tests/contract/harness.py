@@ -38,6 +38,10 @@ class Harness(Protocol):
         """Take away the marker that guards a person."""
         ...
 
+    def lose_totals(self) -> None:
+        """Forget all about totals."""
+        ...
+
 
 class MemoryHarness:
     """A store in memory."""
@@ -58,6 +62,12 @@ class MemoryHarness:
     def lose_marker(self, profile_id: str) -> None:  # noqa: ARG002 -- it guards everybody
         """See `Harness`."""
         self._memory.marked = False
+
+    def lose_totals(self) -> None:
+        """See `Harness`."""
+        for part in self._memory.totals.parts:
+            for kept in (part.book.pools, part.book.given, part.book.received, part.holds, part.returned):
+                kept.clear()
 
 
 class RedisHarness:
@@ -97,3 +107,8 @@ class RedisHarness:
     def lose_marker(self, profile_id: str) -> None:
         """See `Harness`."""
         self.client.delete(self.person(profile_id).marker)
+
+    def lose_totals(self) -> None:
+        """See `Harness`."""
+        for partition in range(self.marker.partitions):
+            self.client.delete(*keys.totals(partition)[1:])

@@ -17,6 +17,7 @@ from takt.errors import StoreMarkerError
 from takt.identity import anonymous_id
 from takt.memory.ledger import CorruptLedgerError, Ledger, parse_entries
 from takt.memory.merging import MemoryMerging
+from takt.memory.totals import PARTITIONS, MemoryTotals
 from takt.ports import (
     SNAPSHOT_LIMIT_US,
     Commit,
@@ -70,7 +71,7 @@ class MemoryStore:
     `retention_us` is how long request and event ids are remembered at least; at most twice that.
     """
 
-    def __init__(self, clock: Clock, *, retention_us: int = RETENTION_US) -> None:
+    def __init__(self, clock: Clock, *, retention_us: int = RETENTION_US, partitions: int = PARTITIONS) -> None:
         self.marked = True
         """Whether the store bears its marker; a test may take it away."""
         self.log: list[tuple[str, bytes]] = []
@@ -84,6 +85,7 @@ class MemoryStore:
         self._ids: dict[bytes, _Ids] = {}
         self._layouts: dict[int, str] = {}
         self._lock = threading.Lock()
+        self.totals = MemoryTotals(clock, self._lock, self.check_marker, partitions)
         self._merging = MemoryMerging(self)
 
     @property
@@ -101,13 +103,17 @@ class MemoryStore:
         with self._lock:
             return [self.identities.get(identity) for identity in identities]
 
-    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+    def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """See `takt.ports.Store`."""
         with self._lock:
+            partitions = [self.totals.partition_of(profile_id) for profile_id in profile_ids] if totals else []
+            pools = {partition: dict(self.totals.parts[partition].book.pools) for partition in partitions}
             return Fetched(
                 now_us=self._clock.now_us(),
                 records=[self.records.get(profile_id) for profile_id in profile_ids],
                 ledgers=[self.ledgers.get(person_address(profile_id), EMPTY) for profile_id in profile_ids],
+                partitions=partitions,
+                pools=[pools[partition] for partition in partitions],
             )
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -151,29 +157,36 @@ class MemoryStore:
             if (found := ids.get(f"r{entry.request_id}"))
         }
         if known:
-            return self._fresh(Commit.KNOWN, group.profile_id, now_us, known)
+            return self._fresh(Commit.KNOWN, group, now_us, known)
         if not self.marked:
             return Outcome(Commit.MARKER, now_us, {})
         if now_us > group.snapshot_us + min(group.max_age_us, SNAPSHOT_LIMIT_US):
-            return self._fresh(Commit.STALE, group.profile_id, now_us)
+            return self._fresh(Commit.STALE, group, now_us)
+        part = self.totals.parts[self.totals.partition_of(group.profile_id)]
         if group.compare or contacts:
             try:
                 ledger = Ledger.parse(self.ledgers.get(person_address(group.profile_id), EMPTY))
             except CorruptLedgerError:
                 return Outcome(Commit.CORRUPT, now_us, {})
             if ledger.state != LedgerState.OPEN:
-                return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
+                return self._fresh(Commit.CONFLICT, group, now_us)
             appended = ledger.appends - group.appends
             if group.compare and (ledger.gate != group.gate or not 0 <= appended <= group.slack):
-                return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
+                return self._fresh(Commit.CONFLICT, group, now_us)
             if contacts:
                 ledger = ledger.with_room_for(len(contacts), group.max_entries, group.trim_before_us)
                 if len(ledger.entries) + len(contacts) > group.max_entries:
                     return Outcome(Commit.LEDGER_FULL, now_us, {})
+            if not part.can(group.spends):
+                return self._fresh(Commit.CONFLICT, group, now_us)
+            if contacts:
                 self.ledgers[person_address(group.profile_id)] = ledger.appended(contacts).pack()
         elif self._state(person_address(group.profile_id)) == LedgerState.MOVED:
             # the id has to be remembered where it will be looked for
-            return self._fresh(Commit.CONFLICT, group.profile_id, now_us)
+            return self._fresh(Commit.CONFLICT, group, now_us)
+        elif not part.can(group.spends):
+            return self._fresh(Commit.CONFLICT, group, now_us)
+        part.spend(group.spends)
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
             self.log.append(("decision", entry.record))
@@ -196,6 +209,12 @@ class MemoryStore:
         after = before
         if mark.decision:
             after, outcome = before.marked(mark.decision, mark.offer, mark.kind, now_us)
+            changed = [
+                (new.decision, new.offer, new.placement)
+                for old, new in zip(before.entries, after.entries, strict=True)
+                if old.state != new.state
+            ]
+            self.totals.settle(mark.person, changed, mark.kind, now_us)
         else:
             outcome = MarkOutcome.APPLIED if mark.kind is MarkKind.NONE else MarkOutcome.ORPHAN
         tightens = outcome is MarkOutcome.LATE
@@ -279,11 +298,11 @@ class MemoryStore:
             return  # nothing is committed on it anyway
         self.ledgers[person] = ledger.tightened(now_us).pack()
 
-    def _fresh(
-        self, commit: Commit, profile_id: str, now_us: int, known: dict[str, Remembered] | None = None
-    ) -> Outcome:
-        ledger = self.ledgers.get(person_address(profile_id), EMPTY)
-        return Outcome(commit, now_us, known or {}, self.records.get(profile_id), ledger)
+    def _fresh(self, commit: Commit, group: Group, now_us: int, known: dict[str, Remembered] | None = None) -> Outcome:
+        ledger = self.ledgers.get(person_address(group.profile_id), EMPTY)
+        part = self.totals.parts[self.totals.partition_of(group.profile_id)]
+        pools = dict(part.book.pools) if group.spends else None
+        return Outcome(commit, now_us, known or {}, self.records.get(group.profile_id), ledger, pools)
 
     def _remembered(self, person: bytes, now_us: int) -> _Ids:
         ids = self._ids.setdefault(person, _Ids())

@@ -7,12 +7,27 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from takt.domain.ledger import WIDTH
-from takt.ports import Commit, Group, Mark, MarkKind, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite, Remembered
+from takt.domain.totals import Pool
+from takt.ports import (
+    Commit,
+    Group,
+    Mark,
+    MarkKind,
+    MarkOutcome,
+    Outcome,
+    ProfileOutcome,
+    ProfileWrite,
+    Remembered,
+    Spend,
+)
 from takt.redis import keys
 
 _COMMON: Final = struct.Struct("<qq")
 _GROUP: Final = struct.Struct("<BqqqqqIqI")
 _ENTRY: Final = struct.Struct("<16s16sI")
+_SPENDS: Final = struct.Struct("<H")
+_SPEND: Final = struct.Struct("<12sqqqBI")
+_HOLD: Final = struct.Struct("<qQIH")
 _MARK: Final = struct.Struct("<16sBQII")
 _PUT: Final = struct.Struct("<BBI")
 _LENGTH: Final = struct.Struct("<I")
@@ -74,20 +89,35 @@ def group(group: Group) -> bytes:
             _LENGTH.pack(len(entry.record)),
             entry.record,
         )
+    parts.append(_SPENDS.pack(len(group.spends)))
+    parts += (spend(taken) for taken in group.spends)
     return b"".join(parts)
+
+
+def spend(spend: Spend) -> bytes:
+    """Part of a group's frame. Raises `ValueError` on more units than are needed."""
+    if not 0 <= spend.units <= spend.need:
+        raise ValueError(f"{spend.units} units of {spend.need} that were assigned; between 0 and those are possible")
+    head = _SPEND.pack(spend.field, spend.limit, spend.need, spend.units, spend.counts, len(spend.holds))
+    return head + b"".join(_HOLD.pack(h.expires_us, h.decision, h.offer, h.placement) for h in spend.holds)
+
+
+def pools(flat: Sequence[bytes]) -> dict[bytes, Pool]:
+    """Pools by field, from alternating fields and values."""
+    return {name: Pool.parse(data) for name, data in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def outcome(group: Group, answer: Any, now_us: int) -> Outcome:
     """Outcome of a group from what the function answered."""
     if isinstance(answer, int):
         return Outcome(_COMMITS[answer], now_us, {})
-    code, profile, ledger, *known = answer
+    code, profile, ledger, totals, *known = answer
     remembered: dict[str, Remembered] = {}
     if known:
         ids = {keys.request_digest(entry.request_id): entry.request_id for entry in group.entries}
         for at in range(0, len(known), 3):
             remembered[ids[known[at]]] = Remembered(known[at + 1], known[at + 2])
-    return Outcome(_COMMITS[code], now_us, remembered, profile, ledger)
+    return Outcome(_COMMITS[code], now_us, remembered, profile, ledger, pools(totals) if group.spends else None)
 
 
 def mark(mark: Mark) -> bytes:

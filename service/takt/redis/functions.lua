@@ -160,17 +160,96 @@ local function logged(log, packed)
     return found and found[2][4] or false
 end
 
+-- Pools ----------------------------------------------------------------------------------------------------------------
+
+-- A pool: allotted i8, spent i8, limit i8, end of its window i8 (0 = never); under its field c12. A hold that is open, or
+-- whose token went back: field c12, decision c8, offer c4, placement c2, counted event c1; its score is a time.
+local POOL = '<i8i8i8i8'
+local DAY_US = 86400000000
+local EVENTS = {'\1', '\2'} -- impression, click
+
+local function pool_of(pools_key, field)
+    local pool = redis.call('HGET', pools_key, field)
+    if pool then
+        return struct.unpack(POOL, pool)
+    end
+end
+
+local function set_pool(pools_key, field, allotted, spent, limit, ends)
+    redis.call('HSET', pools_key, field, struct.pack(POOL, allotted, spent, limit, ends))
+end
+
+-- Counts units in a pool, if there is one.
+local function count(pools_key, field, units)
+    local allotted, spent, limit, ends = pool_of(pools_key, field)
+    if allotted then
+        set_pool(pools_key, field, allotted, math.max(0, spent + units), limit, ends)
+    end
+end
+
+-- What to write for the spends of a frame: pools and holds as arguments of HSET and ZADD. Nothing if a pool is missing,
+-- in line with another limit, or has less left than is needed.
+local function taken(pools_key, frame, spends, next)
+    local pools, holds = {}, {}
+    for _ = 1, spends do
+        local field, limit, need, units, counts, open
+        field, limit, need, units, counts, open, next = struct.unpack('<c12i8i8i8c1I4', frame, next)
+        local allotted, spent, limit_now, ends = pool_of(pools_key, field)
+        if not allotted or limit_now ~= limit or allotted - spent < need then
+            return nil
+        end
+        if units > 0 then
+            pools[#pools + 1] = field
+            pools[#pools + 1] = struct.pack(POOL, allotted, spent + units, limit, ends)
+        end
+        for _ = 1, open do
+            local expires, contact
+            expires, contact, next = struct.unpack('<i8c14', frame, next)
+            holds[#holds + 1] = string.format('%d', expires)
+            holds[#holds + 1] = field .. contact .. counts
+        end
+    end
+    return pools, holds
+end
+
+-- Settles the tokens of contacts that an event has changed: a confirmation spends them for good, a release gives them
+-- back, and a confirmation after that counts them again, though the pool may be empty.
+local function settled(pools_key, holds_key, returned_key, contacts, kind, now)
+    if #contacts == 0 or redis.call('EXISTS', holds_key, returned_key) == 0 then
+        return
+    end
+    for _, field in ipairs(redis.call('HKEYS', pools_key)) do
+        for _, contact in ipairs(contacts) do
+            for event, letter in ipairs(EVENTS) do
+                local hold = field .. contact .. letter
+                if kind == RELEASED then
+                    if redis.call('ZREM', holds_key, hold) == 1 then
+                        count(pools_key, field, -1)
+                        redis.call('ZADD', returned_key, string.format('%d', now), hold)
+                    end
+                elseif kind >= event and redis.call('ZREM', holds_key, hold) == 0 then
+                    if redis.call('ZREM', returned_key, hold) == 1 then
+                        count(pools_key, field, 1)
+                    end
+                end
+            end
+        end
+    end
+end
+
 -- Commit ---------------------------------------------------------------------------------------------------------------
 
 local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT = 0, 1, 2, 3, 4, 5, 6
 
--- keys: marker, log, profile, ledger, ids
+-- keys: marker, log, profile, ledger, ids, pools, holds
 -- frame: compare u8, gate i8, appends i8, slack i8, snapshot i8, max_age i8, max_entries u4, trim_before i8, count u4;
---        per entry: id c16, digest c16, contacts u4 + bytes, record u4 + bytes
--- answer: a code, or {code, profile, ledger, then per known id: id, digest, record}
+--        per entry: id c16, digest c16, contacts u4 + bytes, record u4 + bytes; then spends u2;
+--        per spend: field c12, limit i8, need i8, units i8, counts c1, holds u4;
+--        per hold: expiry i8, decision, offer and placement c14
+-- answer: a code, or {code, profile, ledger, pools, then per known id: id, digest, record}
 local function commit(batch, keys, at, frame)
     local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
-    local ledger_key, ids_key = keys[at + 4], keys[at + 5]
+    local ledger_key, ids_key, pools_key, holds_key = keys[at + 4], keys[at + 5], keys[at + 6], keys[at + 7]
     local compare, gate, appends, slack, snapshot, max_age, max_entries, trim_before, count, next =
         struct.unpack('<Bi8i8i8i8i8I4i8I4', frame)
     local ids, digests, records, contacts = {}, {}, {}, {}
@@ -178,9 +257,12 @@ local function commit(batch, keys, at, frame)
         ids[i], digests[i], contacts[i], records[i], next = struct.unpack('<c16c16I4c0I4c0', frame, next)
     end
     local new = table.concat(contacts)
+    local spends
+    spends, next = struct.unpack('<I2', frame, next)
 
     local function fresh(code)
-        return {code, redis.call('GET', profile_key), redis.call('GET', ledger_key) or EMPTY}
+        local pools = spends > 0 and redis.call('HGETALL', pools_key) or {}
+        return {code, redis.call('GET', profile_key), redis.call('GET', ledger_key) or EMPTY, pools}
     end
 
     local current, previous = generations(batch, ids_key)
@@ -240,6 +322,13 @@ local function commit(batch, keys, at, frame)
     elseif has_moved(ledger_key) then
         return fresh(CONFLICT) -- the id has to be remembered where it will be looked for
     end
+    local pools, holds
+    if spends > 0 then
+        pools, holds = taken(pools_key, frame, spends, next)
+        if not pools then
+            return fresh(CONFLICT)
+        end
+    end
 
     local remembered = {}
     for i = 1, count do
@@ -250,6 +339,12 @@ local function commit(batch, keys, at, frame)
     remember(batch, current, remembered)
     if write_contacts then
         write_contacts()
+    end
+    if pools and #pools > 0 then
+        redis.call('HSET', pools_key, unpack(pools))
+    end
+    if holds and #holds > 0 then
+        redis.call('ZADD', holds_key, unpack(holds))
     end
     return DONE
 end
@@ -271,19 +366,19 @@ local function next_state(state, kind)
     return state
 end
 
--- Contacts of a decision: whether there are any, whether one that no longer counted was confirmed, and what to write
--- where ({offset from 0, byte}).
+-- Contacts of a decision: whether there are any, whether one that no longer counted was confirmed, what to write where
+-- ({offset from 0, byte}), and which contacts change (decision, offer, placement).
 local function marked(ledger, decision, offer, kind, now)
-    local found, late, changes = false, false, {}
+    local found, late, changes, contacts = false, false, {}, {}
     local from = WIDTH + 1
     while true do
         local hit = string.find(ledger, decision, from, true)
         if not hit then
-            return found, late, changes
+            return found, late, changes, contacts
         end
         from = hit + 1
         local start = hit - 8 -- of the entry, if this is its decision
-        if start > WIDTH and (start - 1) % WIDTH == 0 then
+        if (start - 1) % WIDTH == 0 then
             from = hit + WIDTH
             local state = string.byte(ledger, start + 30)
             if state < SUPPRESSION and (offer == NONE4 or string.sub(ledger, start + 20, start + 23) == offer) then
@@ -294,6 +389,9 @@ local function marked(ledger, decision, offer, kind, now)
                     local lapsed = state == RELEASED or (expiry > 0 and time + expiry * 1000000 <= now)
                     late = late or (lapsed and kind ~= RELEASED)
                     changes[#changes + 1] = {start + 29, string.char(after)}
+                    contacts[#contacts + 1] = decision
+                        .. string.sub(ledger, start + 20, start + 23)
+                        .. string.sub(ledger, start + 28, start + 29)
                 end
             end
         end
@@ -315,7 +413,7 @@ local function standing(ledger, suppression)
     end
 end
 
--- keys: marker, log, ledger, ids
+-- keys: marker, log, ledger, ids, pools, holds, holds whose token went back
 -- frame: id c16, kind u8, decision c8, offer c4, suppression u4 + bytes, record u4 + bytes
 -- answer: a code
 local function mark(batch, keys, at, frame)
@@ -334,9 +432,9 @@ local function mark(batch, keys, at, frame)
     if usable and state_of(ledger) >= EXPECTING then
         return MERGING
     end
-    local found, late, changes = false, false, {}
+    local found, late, changes, contacts = false, false, {}, {}
     if usable and decision ~= NONE8 then
-        found, late, changes = marked(ledger, decision, offer, kind, batch.now)
+        found, late, changes, contacts = marked(ledger, decision, offer, kind, batch.now)
     end
     local outcome = ORPHAN
     if late then
@@ -374,6 +472,7 @@ local function mark(batch, keys, at, frame)
     for _, change in ipairs(changes) do
         redis.call('SETRANGE', ledger_key, change[1], change[2])
     end
+    settled(keys[at + 5], keys[at + 6], keys[at + 7], contacts, kind, batch.now)
     return outcome
 end
 
@@ -468,6 +567,134 @@ local function settle(batch, keys, at, frame)
         end
     end
     return CLAIMED
+end
+
+-- Totals ---------------------------------------------------------------------------------------------------------------
+
+-- Tokens move between partitions by counting what ever went which way: the giver's count is the truth, and the receiver
+-- takes in the difference to its own. So a transfer can be taken in by anybody, at any time, and any number of times.
+-- given: target u2, field c12 to i8; received: origin u2, field c12 to i8.
+
+local function way_of(partition, field)
+    return struct.pack('<I2', partition) .. field
+end
+
+local function amount_of(key, way)
+    local amount = redis.call('HGET', key, way)
+    return amount and struct.unpack('<i8', amount) or 0
+end
+
+-- Takes tokens out of a pool towards a partition; gives all that ever went there.
+local function send(pools_key, given_key, field, target, units)
+    local allotted, spent, limit, ends = pool_of(pools_key, field)
+    local way = way_of(target, field)
+    local amount = amount_of(given_key, way)
+    if units > 0 then
+        amount = amount + units
+        redis.call('HSET', given_key, way, struct.pack('<i8', amount))
+        set_pool(pools_key, field, allotted - units, spent, limit, ends)
+    end
+    return amount
+end
+
+-- keys: marker, pools, given
+-- frame: field c12, limit i8, end i8, home u2, whether this is the home u8
+-- answer: a code, or {all that ever went home}
+local function allot(batch, keys, at, frame)
+    local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local field, limit, ends, home, is_home = struct.unpack('<c12i8i8I2B', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local allotted, spent, limit_now = pool_of(pools_key, field)
+    if is_home == 1 then
+        if not allotted then
+            set_pool(pools_key, field, limit, 0, limit, ends)
+        elseif limit_now ~= limit then
+            set_pool(pools_key, field, allotted + limit - limit_now, spent, limit, ends)
+        end
+        return {0}
+    end
+    if not allotted or limit_now == limit then
+        return {amount_of(given_key, way_of(home, field))}
+    end
+    set_pool(pools_key, field, allotted, spent, limit, ends)
+    return {send(pools_key, given_key, field, home, math.max(0, allotted - spent))}
+end
+
+-- keys: marker, pools, given
+-- frame: field c12, target u2, units i8, limit i8
+-- answer: a code, or {all that ever went to the target}
+local function give(batch, keys, at, frame)
+    local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local field, target, units, limit = struct.unpack('<c12I2i8i8', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local allotted, spent, limit_now = pool_of(pools_key, field)
+    if not allotted or limit_now ~= limit then
+        return {amount_of(given_key, way_of(target, field))}
+    end
+    return {send(pools_key, given_key, field, target, math.min(units, math.max(0, allotted - spent)))}
+end
+
+-- keys: marker, pools, received
+-- frame: field c12, origin u2, all that ever went i8, limit i8, end i8
+-- answer: a code, or {tokens that came in}
+local function receive(batch, keys, at, frame)
+    local marker_key, pools_key, received_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local field, origin, amount, limit, ends = struct.unpack('<c12I2i8i8i8', frame)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local way = way_of(origin, field)
+    local units = amount - amount_of(received_key, way)
+    if units <= 0 then
+        return {0}
+    end
+    local allotted, spent, limit_now, ends_now = pool_of(pools_key, field)
+    redis.call('HSET', received_key, way, struct.pack('<i8', amount))
+    if allotted then
+        set_pool(pools_key, field, allotted + units, spent, limit_now, ends_now)
+    else
+        set_pool(pools_key, field, units, 0, limit, ends)
+    end
+    return {units}
+end
+
+-- keys: marker, pools, given, received, holds, holds whose token went back
+-- frame: most holds u4
+-- answer: a code, or {tokens that went back}
+local function sweep(batch, keys, at, frame)
+    local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local received_key, holds_key, returned_key = keys[at + 4], keys[at + 5], keys[at + 6]
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local now, long_ago = string.format('%d', batch.now), batch.now - 2 * DAY_US
+    local most = struct.unpack('<I4', frame)
+    local expired = redis.call('ZRANGEBYSCORE', holds_key, '-inf', now, 'LIMIT', 0, most)
+    for _, hold in ipairs(expired) do
+        redis.call('ZREM', holds_key, hold)
+        redis.call('ZADD', returned_key, now, hold)
+        count(pools_key, string.sub(hold, 1, 12), -1)
+    end
+    redis.call('ZREMRANGEBYSCORE', returned_key, '-inf', string.format('(%d', long_ago))
+    local pools = redis.call('HGETALL', pools_key)
+    for i = 1, #pools, 2 do
+        local _, _, _, ends = struct.unpack(POOL, pools[i + 1])
+        if ends > 0 and ends < long_ago then
+            redis.call('HDEL', pools_key, pools[i])
+            for _, ways_key in ipairs({given_key, received_key}) do
+                for _, way in ipairs(redis.call('HKEYS', ways_key)) do
+                    if string.sub(way, 3) == pools[i] then
+                        redis.call('HDEL', ways_key, way)
+                    end
+                end
+            end
+        end
+    end
+    return {#expired}
 end
 
 -- Merges ---------------------------------------------------------------------------------------------------------------
@@ -729,11 +956,11 @@ end
 -- Versions -------------------------------------------------------------------------------------------------------------
 
 local function takt_commit_v1(keys, args)
-    return each(keys, args, 5, commit, CORRUPT)
+    return each(keys, args, 7, commit, CORRUPT)
 end
 
 local function takt_mark_v1(keys, args)
-    return each(keys, args, 4, mark)
+    return each(keys, args, 7, mark)
 end
 
 local function takt_put_v1(keys, args)
@@ -770,4 +997,20 @@ end
 
 local function takt_name_v1(keys, args)
     return each(keys, args, 2, name)
+end
+
+local function takt_allot_v1(keys, args)
+    return each(keys, args, 3, allot)
+end
+
+local function takt_give_v1(keys, args)
+    return each(keys, args, 3, give)
+end
+
+local function takt_receive_v1(keys, args)
+    return each(keys, args, 3, receive)
+end
+
+local function takt_sweep_v1(keys, args)
+    return each(keys, args, 6, sweep)
 end

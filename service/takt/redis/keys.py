@@ -7,6 +7,11 @@
     takt:{17}:x:<person>        merges; only of people who were merged or took others in
     takt:{17}:i:<identity>      who an identity is
     takt:{17}:log               decisions and feedback
+    takt:{17}:t                 pools of total caps
+    takt:{17}:g                 tokens that ever went to other partitions
+    takt:{17}:v                 tokens that ever came from other partitions
+    takt:{17}:h                 tokens that are held until a contact is confirmed
+    takt:{17}:e                 tokens that went back, for late confirmations
     takt:{0}:layouts            registered record layouts
 
 `<person>` is 12 bytes of BLAKE2b of the profile id and `<identity>` 16 of namespace and value, raw: no key can be read
@@ -39,6 +44,20 @@ class PersonKeys(NamedTuple):
     ids: bytes
     """Without the generation, which follows from the store's time."""
     merges: bytes
+    pools: bytes
+    holds: bytes
+    returned: bytes
+
+
+class TotalsKeys(NamedTuple):
+    """The keys of one partition's totals."""
+
+    marker: bytes
+    pools: bytes
+    given: bytes
+    received: bytes
+    holds: bytes
+    returned: bytes
 
 
 class IdentityKeys(NamedTuple):
@@ -85,6 +104,16 @@ def person_at(address: bytes, partitions: int) -> PersonKeys:
         prefix + b"l:" + digest,
         prefix + b"r:" + digest,
         prefix + b"x:" + digest,
+        prefix + b"t",
+        prefix + b"h",
+        prefix + b"e",
+    )
+
+
+def totals(partition: int) -> TotalsKeys:
+    """Keys of a partition's totals."""
+    return TotalsKeys(
+        marker(partition), *(b"takt:{%d}:%b" % (partition, name) for name in (b"t", b"g", b"v", b"h", b"e"))
     )
 
 

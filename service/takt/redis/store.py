@@ -17,6 +17,7 @@ from takt.redis.functions import Functions, Mode
 from takt.redis.marker import Marker, check_marker, read_marker
 from takt.redis.merging import RedisMerging
 from takt.redis.server import Server, inspect
+from takt.redis.totals import RedisTotals
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address, Wire
 
@@ -64,6 +65,7 @@ class RedisStore:
         self._wire = wire
         self._clock = clock
         self._calls = Calls(wire, functions, marker, per_slot=server.cluster, clock=clock)
+        self.totals = RedisTotals(self._calls)
         self._merging = RedisMerging(self._calls)
 
     @classmethod
@@ -130,15 +132,21 @@ class RedisStore:
         values, _ = self._calls.read("resolve", [(key.partition, key.identity) for key in named])
         return [value[1:].decode() if value is not None and value[:1] == b"=" else None for value in values]
 
-    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+    def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """See `takt.ports.Store`. The time is read first, so that a snapshot is never taken for younger than it is."""
         people = [self.keys_of(profile_id) for profile_id in profile_ids]
         wanted = [(p.partition, key) for p in people for key in (p.profile, p.ledger)]
-        values, (time,) = self._calls.read("fetch", wanted, ("TIME",))
+        touched = {p.partition: p.pools for p in people} if totals else {}
+        values, (time, *flat) = self._calls.read(
+            "fetch", wanted, ("TIME",), *(("HGETALL", key) for key in touched.values())
+        )
+        pools = {partition: frames.pools(found) for partition, found in zip(touched, flat, strict=True)}
         return Fetched(
             now_us=self._clock.now_us() if self._clock else int(time[0]) * 1_000_000 + int(time[1]),
             records=values[::2],
             ledgers=[EMPTY if ledger is None else ledger for ledger in values[1::2]],
+            partitions=[p.partition for p in people] if totals else [],
+            pools=[pools[p.partition] for p in people] if totals else [],
         )
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -146,7 +154,10 @@ class RedisStore:
         units = []
         for group in groups:
             person = self.keys_of(group.profile_id)
-            touched = (person.marker, person.log, person.profile, person.ledger, person.ids)
+            touched = (
+                *(person.marker, person.log, person.profile, person.ledger, person.ids),
+                *(person.pools, person.holds),
+            )
             units.append(Unit(person.partition, touched, frames.group(group)))
         answers = self._calls.run("commit", "takt_commit_v1", units)
         return [frames.outcome(group, *answer) for group, answer in zip(groups, answers, strict=True)]
@@ -156,7 +167,10 @@ class RedisStore:
         units = []
         for mark in marks:
             person = keys.person_at(mark.person, self.marker.partitions)
-            touched = (person.marker, person.log, person.ledger, person.ids)
+            touched = (
+                *(person.marker, person.log, person.ledger, person.ids),
+                *(person.pools, person.holds, person.returned),
+            )
             units.append(Unit(person.partition, touched, frames.mark(mark)))
         return [frames.mark_outcome(code) for code in self._calls.codes("mark", "takt_mark_v1", units)]
 

@@ -94,11 +94,11 @@ class WatchedStore(MemoryStore):
         self.trips.append("resolve")
         return super().resolve(identities)
 
-    def fetch(self, profile_ids: Sequence[str]) -> Fetched:
+    def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """Count it."""
         self.trips.append("fetch")
         self.on_fetch()
-        return super().fetch(profile_ids)
+        return super().fetch(profile_ids, totals=totals)
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """Count it, and let something happen before and after."""
