@@ -85,6 +85,7 @@ def terms_of(catalog: Catalog) -> Terms:
         keys=keys,
         gap_us=np.array([channel.gap_us for channel in catalog.channels], np.int64),
         offer_group=catalog.offer_group,
+        valid_until_us=catalog.valid_until_us,
         max_entries=catalog.max_entries,
         keep_us=catalog.keep_us,
         gap_all_us=catalog.gap_us,

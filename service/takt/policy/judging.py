@@ -71,6 +71,8 @@ class Terms(NamedTuple):
     """int64 [H]: minimum gap per channel."""
     offer_group: npt.NDArray[np.int64]
     """int64 [O], -1 for none."""
+    valid_until_us: npt.NDArray[np.int64]
+    """int64 [O]: an offer may not be shown at or after this moment, also not by a contact that is put off."""
     max_entries: int
     keep_us: int
     """Entries that ended longer ago may be dropped, so they do not fill a ledger."""
@@ -256,7 +258,7 @@ def suppress(terms: Terms, contacts: Contacts, i: int, spot: Spot, verdicts: Ver
 def judge_offers(
     terms: Terms, contacts: Contacts, first: int, end: int, spot: Spot, own: Own, verdicts: Verdicts
 ) -> None:
-    """Judge what concerns single offers: suppressions, group caps, offer caps.
+    """Judge what concerns single offers: the end of their validity, suppressions, group caps, offer caps.
 
     A key that the ledger does not name is unused: all its cap can do is to allow none at all, and to bound the room.
     """
@@ -267,6 +269,8 @@ def judge_offers(
             verdict["reason"] = 0
             verdict["cap"] = -1
             verdict["room"] = PLENTY
+            if spot.moments[t]["time_us"] >= terms.valid_until_us[o]:
+                refuse(verdict, TIMING_PASSED, -1)
             for c in range(terms.caps.shape[0]):
                 cap = terms.caps[c]
                 if cap["scope"] < 3:

@@ -20,7 +20,7 @@ from takt.domain.reasons import Cause, Reason, Status
 from takt.domain.request import Explain, Identity, PlacementAsk
 from takt.engine.selection import select
 from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError
-from tests.unit.engine.conftest import TellingScorer, World, offers_of
+from tests.unit.engine.conftest import MONDAY_NOON_US, TellingScorer, World, offers_of
 
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
@@ -386,7 +386,7 @@ def test_a_person_who_is_contacted_at_every_attempt_gets_a_fallback(minimal: Cat
     zones = itertools.cycle(["America/New_York", "Europe/Berlin"])
 
     def moves() -> None:
-        assert [PutOutcome.WRITTEN] == [
+        assert [PutOutcome.UPDATED] == [
             r.outcome for r in world.profiles().put([ProfilePut("p", time_zone=next(zones))])
         ]
 
@@ -477,3 +477,17 @@ def test_the_kernel_was_compiled_once(world: World) -> None:
     world.decide(world.ask("r1", "home_hero", "newsletter"))
     world.engine.decide([world.ask(f"r{i}", dry_run=bool(i % 2)) for i in range(2, 9)])
     assert 1 == len(select.signatures)  # type: ignore[attr-defined]
+
+
+def test_an_offer_is_not_put_off_beyond_its_validity(minimal: Catalog) -> None:
+    """What ends on Friday is not promised for the weekend, and not advised for it either."""
+    friday = MONDAY_NOON_US + 4 * DAY_US
+    ends = np.full(len(minimal.offers), friday, np.int64)
+    world = World(replace(minimal, exploration=GREEDY, valid_until_us=ends))
+    world.person()
+    decision = world.decide(world.ask("r", "newsletter", "home_hero"))
+    assert {"tomorrow_morning"} == {offer.timing.slot for offer in decision.placements[0].offers}
+    assert decision.placements[1].next_moment is not None
+    assert "tomorrow_morning" == decision.placements[1].next_moment.timing.slot
+    late = world.decide(world.ask("late", "newsletter", timings=("weekend",)))
+    assert Reason.TIMING_PASSED in {e.reason for e in late.placements[0].exclusions}

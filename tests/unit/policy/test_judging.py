@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OFFERS, GROUPS, CHANNELS, PLACEMENTS, TIMINGS = 4, 2, 2, 3, 3
 OFFER_GROUP = [0, 0, 1, -1]
+VALID_UNTIL = [1 << 60, 1030, 1 << 60, 1001]
 NOW = 1000
 FOREVER = 1 << 60
 KEPT = 45
@@ -147,6 +148,8 @@ def timing_verdict(case: Case, t: int) -> int:
 def offer_verdict(case: Case, t: int, o: int) -> int:
     """The first reason that closes one offer at one timing."""
     moment = case.moments[t]
+    if moment >= VALID_UNTIL[o]:
+        return 100
     group = OFFER_GROUP[o]
     for e in case.entries:
         if e.ends > moment and (
@@ -208,7 +211,7 @@ def as_terms(case: Case) -> Terms:
     keys = np.array([cap.keys for cap in case.caps], np.bool_).reshape(len(case.caps), OFFERS)
     caps = np.array([(cap.scope, cap.limit, cap.width, cap.counts) for cap in case.caps], CAP)
     gaps, groups = np.array(case.gaps, np.int64), np.array(OFFER_GROUP, np.int64)
-    return Terms(caps, keys, gaps, groups, case.max_entries, KEPT, case.gap_all)
+    return Terms(caps, keys, gaps, groups, np.array(VALID_UNTIL, np.int64), case.max_entries, KEPT, case.gap_all)
 
 
 def as_spot(case: Case) -> Spot:
