@@ -36,7 +36,8 @@ class ProfilePut:
 class PutOutcome(StrEnum):
     """What became of a write."""
 
-    WRITTEN = "WRITTEN"
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
     REJECTED = "REJECTED"
     """Something is wrong with it; see the violations."""
     BUSY = "BUSY"

@@ -154,13 +154,15 @@ class Profiles:
             )
         ]
         again = []
-        for person, outcome in zip(people, self._store.put(writes), strict=True):
+        for person, write, outcome in zip(people, writes, self._store.put(writes), strict=True):
             if outcome is ProfileOutcome.CHANGED:
                 again.append(person)
                 continue
             for i in person.writes:
                 if outcome is ProfileOutcome.WRITTEN:
-                    results[i] = PutResult(person.profile_id, PutOutcome.WRITTEN)
+                    created = write.expected is None and i == person.writes[0]
+                    written = PutOutcome.CREATED if created else PutOutcome.UPDATED
+                    results[i] = PutResult(person.profile_id, written)
                 else:
                     violation = Violation("identities", TAKEN[outcome])
                     results[i] = PutResult(person.profile_id, PutOutcome.REJECTED, (violation,))

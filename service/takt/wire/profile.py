@@ -121,7 +121,8 @@ def profile(known: KnownProfile, times: Container[str]) -> profile_pb2.Profile:
 
 
 OUTCOME: Final[Mapping[PutOutcome, Any]] = {
-    PutOutcome.WRITTEN: profile_pb2.PROFILE_WRITE_OUTCOME_UPDATED,
+    PutOutcome.CREATED: profile_pb2.PROFILE_WRITE_OUTCOME_CREATED,
+    PutOutcome.UPDATED: profile_pb2.PROFILE_WRITE_OUTCOME_UPDATED,
     PutOutcome.REJECTED: profile_pb2.PROFILE_WRITE_OUTCOME_REJECTED,
     PutOutcome.BUSY: profile_pb2.PROFILE_WRITE_OUTCOME_UNAVAILABLE,
 }
