@@ -17,6 +17,6 @@ def total(
     reaction: float,
     contact_cost: float,
 ) -> float:
-    """`(acceptance**exponent - baseline) * value * context_weight * lever - annoyance_cost * reaction - contact_cost`."""
+    """`(acceptance**exponent - baseline) * value * context_weight * lever - annoyance * reaction - contact_cost`."""
     chance = acceptance if exponent == 1.0 else acceptance**exponent
     return (chance - baseline) * value * context_weight * lever - annoyance_cost * reaction - contact_cost

@@ -44,8 +44,9 @@ def model_matrix(
 ) -> npt.NDArray[np.float32]:
     """The columns of `model_columns` for rows of a section.
 
-    `array` is structured `[n]` of `section.dtype`; `now_us` is one moment, or int64 `[n, 1]`; the result is float32 `[n, P]`, C-contiguous. The number of array
-    operations does not depend on n or P. Ages are rounded to float32: to 2 minutes at 27 years.
+    `array` is structured `[n]` of `section.dtype`; `now_us` is one moment, or int64 `[n, 1]`; the result is float32
+    `[n, P]`, C-contiguous. The number of array operations does not depend on n or P. Ages are rounded to float32: to
+    2 minutes at 27 years.
     """
     picked = _pick(section)
     matrix = np.empty((len(array), picked.width), np.float32)
