@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from takt.domain.reasons import Cause, Status
+from takt.domain.reasons import Cause, Reason
+from takt.observation.tally import Tally
 
 if TYPE_CHECKING:
     from takt.domain.decision import Decision
@@ -42,25 +43,31 @@ class Metrics:
             buckets=CALL_S,
             registry=registry,
         )
-        self._decisions = Counter(
-            "takt_decisions", "Requests that were answered.", ["degraded", "dry_run"], registry=registry
+        self._decisions = Tally(
+            "takt_decisions",
+            "Requests that were answered.",
+            ["degraded", "dry_run"],
+            registry,
+            spelt=lambda flag: str(flag).lower(),
         )
-        self._placements = Counter(
+        self._placements = Tally(
             "takt_placements",
             "Placements that were decided, by what they got.",
             ["placement", "status"],
-            registry=registry,
+            registry,
         )
-        self._offers = Counter("takt_offers", "Offers that were given.", ["channel"], registry=registry)
-        self._exclusions = Counter(
-            "takt_exclusions", "Offers that were left out, by reason.", ["reason"], registry=registry
+        self._offers = Tally("takt_offers", "Offers that were given.", ["channel"], registry)
+        self._exclusions = Tally(
+            "takt_exclusions",
+            "Offers that were left out, by reason.",
+            ["reason"],
+            registry,
+            spelt=lambda reason: Reason(reason).name,
         )
-        self._degradations = Counter(
-            "takt_degradations", "Answers that were less than they should be, by cause.", ["cause"], registry=registry
+        self._degradations = Tally(
+            "takt_degradations", "Answers that were less than they should be, by cause.", ["cause"], registry
         )
-        self._refusals = Counter(
-            "takt_refusals", "Requests that were wrong, by what was wrong.", ["reason"], registry=registry
-        )
+        self._refusals = Tally("takt_refusals", "Requests that were wrong, by what was wrong.", ["reason"], registry)
         self._attempts = Histogram(
             "takt_decision_attempts",
             "Attempts until a decision was committed.",
@@ -73,16 +80,16 @@ class Metrics:
         self._stages = Histogram(
             "takt_stage_seconds", "Stages of a batch's decision.", ["stage"], buckets=STAGE_S, registry=registry
         )
-        self._commits = Counter(
+        self._commits = Tally(
             "takt_commits",
             "Groups (one person's decisions of a batch) by outcome of their commit.",
             ["outcome"],
-            registry=registry,
+            registry,
         )
         self._store = Histogram(
             "takt_store_seconds", "Round trips to the store.", ["call", "ok"], buckets=STAGE_S, registry=registry
         )
-        self._events = Counter("takt_feedback_events", "Feedback by outcome.", ["outcome"], registry=registry)
+        self._events = Tally("takt_feedback_events", "Feedback by outcome.", ["outcome"], registry)
         self._waiting = Gauge("takt_waiting", "Calls that wait for their batch.", ["queue"], registry=registry)
         self._store_up = Gauge(
             "takt_store_up", "1 while the store answers, 0 while it is left alone.", registry=registry
@@ -95,7 +102,7 @@ class Metrics:
         )
         for cause in Cause:
             # from zero, so that the first one is a change that alerts see
-            self._degradations.labels(cause.name)
+            self._degradations.add(cause, amount=0)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a batch took this long."""
@@ -107,26 +114,27 @@ class Metrics:
 
     def decided(self, decision: Decision) -> None:
         """A request was answered."""
-        self._decisions.labels(str(decision.degraded).lower(), str(decision.dry_run).lower()).inc()
+        self._decisions.add(decision.degraded, decision.dry_run)
         if decision.attempts:
             self._attempts.observe(decision.attempts)
         for degradation in decision.degradations:
-            self._degradations.labels(degradation.cause.name).inc()
+            self._degradations.add(degradation.cause)
         for placement in decision.placements:
-            self._placements.labels(placement.placement, placement.status.name).inc()
-            if placement.status is Status.OFFERED:
-                self._offers.labels(placement.channel).inc(len(placement.offers))
+            self._placements.add(placement.placement, placement.status)
+            if placement.offers:
+                self._offers.add(placement.channel, amount=len(placement.offers))
             for exclusion in placement.exclusions:
-                self._exclusions.labels(exclusion.reason.name).inc(exclusion.count)
+                # enums are slow to hash; numbers are not
+                self._exclusions.add(int(exclusion.reason), amount=exclusion.count)
 
     def refused(self, reason: str) -> None:
         """A request was wrong; `reason` is the error's class."""
-        self._refusals.labels(_WORD.sub("_", reason.removesuffix("Error")).upper()).inc()
+        self._refusals.add(_WORD.sub("_", reason.removesuffix("Error")).upper())
 
     def races(self, outcomes: Sequence[Outcome]) -> None:
         """What became of the groups of one commit."""
         for outcome in outcomes:
-            self._commits.labels(outcome.commit.name).inc()
+            self._commits.add(outcome.commit)
 
     def round_trip(self, call: str, seconds: float, ok: bool) -> None:
         """One round trip to the store ended."""
@@ -138,7 +146,7 @@ class Metrics:
 
     def feedback(self, outcome: str) -> None:
         """An event had this outcome."""
-        self._events.labels(outcome).inc()
+        self._events.add(outcome)
 
     def watch_queue(self, name: str, waiting: Callable[[], int]) -> None:
         """Read a queue's length whenever metrics are read."""
