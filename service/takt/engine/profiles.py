@@ -145,7 +145,7 @@ class Profiles:
             ProfileWrite(
                 profile_id=person.profile_id,
                 record=record,
-                expected=expected,
+                expected=expected or b"",  # a person nobody had written: still nobody, or write anew
                 identities=tuple(dict.fromkeys(identity for i in person.writes for identity in puts[i].identities)),
                 tightens=bool(readable != RowStatus.OK) or _tightens(old, new),
             )
@@ -160,7 +160,7 @@ class Profiles:
                 continue
             for i in person.writes:
                 if outcome is ProfileOutcome.WRITTEN:
-                    created = write.expected is None and i == person.writes[0]
+                    created = not write.expected and i == person.writes[0]
                     written = PutOutcome.CREATED if created else PutOutcome.UPDATED
                     results[i] = PutResult(person.profile_id, written)
                 else:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
     from takt.domain.request import Scalar
     from takt.errors import TaktError
-    from takt.ports import Fetched, Group, Outcome, Scorer
+    from takt.ports import Fetched, Group, Outcome, ProfileOutcome, Scorer
 
 MONDAY_NOON_US = 1_795_431_600_000_000
 """2026-11-23 12:00 in Berlin, in microseconds."""
@@ -88,6 +88,7 @@ class WatchedStore(MemoryStore):
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
         self.on_fetch: Callable[[], None] = lambda: None
+        self.before_put: Callable[[], None] = lambda: None
 
     def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
         """Count it."""
@@ -107,6 +108,11 @@ class WatchedStore(MemoryStore):
         outcomes = super().commit(groups)
         self.after_commit()
         return outcomes
+
+    def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        """Let something happen before."""
+        self.before_put()
+        return super().put(writes)
 
 
 @dataclass
