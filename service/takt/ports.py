@@ -222,6 +222,35 @@ class ProfileOutcome(StrEnum):
     """The profile was merged into another (`Merging.read`); nothing of it was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Other entries in place of all that one person's ledger has: a reset, or contacts from outside. Moves the gate."""
+
+    profile_id: str
+    ledger: bytes
+    """As it was read, header included. Nothing is written where it is another by now."""
+    entries: bytes
+    """All entries from now on."""
+    appended: int
+    """How many of them are new."""
+    dropped: bytes
+    """Contacts that go. Tokens that they hold are spent for good: what was said cannot be unsaid."""
+    record: bytes
+    """What is done, for the log: who, when, why."""
+
+
+class RewriteOutcome(StrEnum):
+    """What became of a rewrite."""
+
+    DONE = "DONE"
+    CHANGED = "CHANGED"
+    """The ledger is not the one that was read; nothing was written. Read it and make the change anew."""
+    CLOSED = "CLOSED"
+    """The person is being merged or was, or belongs to a profile by now; nothing was written."""
+    CORRUPT = "CORRUPT"
+    """What the store holds is not a ledger; nothing was written."""
+
+
 class Merging(Protocol):
     """The steps of merging two persons. Each is one round trip, touches one person, and does no harm when repeated.
 
@@ -365,6 +394,10 @@ class Store(Protocol):
 
     def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """Write profiles and their identities. At most three round trips, whatever the batch."""
+        ...
+
+    def rewrite(self, rewrites: Sequence[Rewrite]) -> list[RewriteOutcome]:
+        """Replace the entries of ledgers, and log each change. One round trip."""
         ...
 
     def layouts(self) -> dict[int, str]:

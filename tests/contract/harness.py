@@ -27,7 +27,7 @@ class Harness(Protocol):
     store: Store
 
     def log(self) -> list[tuple[str, bytes]]:
-        """Give all that was logged: `decision` or `feedback`, and the record; in order within a person."""
+        """Give all that was logged: `decision`, `feedback` or `change`, and the record; in order within a person."""
         ...
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
@@ -93,7 +93,7 @@ class RedisHarness:
 
     def log(self) -> list[tuple[str, bytes]]:
         """See `Harness`."""
-        kinds = {b"d": "decision", b"f": "feedback"}
+        kinds = {b"d": "decision", b"f": "feedback", b"c": "change"}
         return [
             (kinds[fields[b"t"]], fields[b"r"])
             for partition in range(self.marker.partitions)

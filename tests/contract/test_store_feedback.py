@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from takt.domain.ledger import EMPTY, EntryState
+from takt.domain.ledger import EMPTY, LATE, OUTSIDE, EntryState
 from takt.errors import StoreMarkerError
 from takt.memory.ledger import Ledger, LedgerEntry
 from takt.ports import Mark, MarkKind, MarkOutcome
@@ -41,8 +41,9 @@ def test_contact_moves_forward_only(
 
     assert [outcome] == harness.store.mark([mark("p", "e1", kind)])
 
-    gate = NOW_US if outcome is MarkOutcome.LATE else 3
-    assert Ledger(gate, 1, entries=(contact(state=after),)) == ledger_of(harness.store, "p")
+    late = outcome is MarkOutcome.LATE
+    state = after | LATE if late else after
+    assert Ledger(NOW_US if late else 3, 1, entries=(contact(state=state),)) == ledger_of(harness.store, "p")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,27 @@ def test_late_confirmation_counts_and_moves_the_gate(
     assert [outcome] == harness.store.mark([mark("p", "e1", kind)])
 
     ledger = ledger_of(harness.store, "p")
-    assert (after, before.time_us) == (ledger.entries[0].state, ledger.entries[0].time_us)
+    state = after | LATE if outcome is MarkOutcome.LATE else after
+    assert (state, before.time_us) == (ledger.entries[0].state, ledger.entries[0].time_us)
     assert (NOW_US if outcome is MarkOutcome.LATE else 3) == ledger.gate
+
+
+def test_what_was_late_stays_late(harness: Harness) -> None:
+    """A click on a contact that was shown late makes it clicked, and it remains one that came late."""
+    before = contact(**LAPSED, state=SHOWN | LATE)
+    harness.overwrite_ledger("p", Ledger(gate=3, appends=1, entries=(before,)).pack())
+
+    assert [MarkOutcome.LATE] == harness.store.mark([mark("p", "e1", MarkKind.CLICKED)])
+    assert [CLICKED | LATE] == [entry.state for entry in ledger_of(harness.store, "p").entries]
+
+
+def test_contact_from_outside_stays_one(harness: Harness) -> None:
+    """Feedback on a contact that another system made changes what became of it, and not where it comes from."""
+    before = contact(state=SHOWN | OUTSIDE, expiry_s=0)
+    harness.overwrite_ledger("p", Ledger(gate=3, appends=1, entries=(before,)).pack())
+
+    assert [MarkOutcome.APPLIED] == harness.store.mark([mark("p", "e1", MarkKind.CLICKED)])
+    assert [CLICKED | OUTSIDE] == [entry.state for entry in ledger_of(harness.store, "p").entries]
 
 
 def test_gate_never_repeats(harness: Harness) -> None:

@@ -36,7 +36,7 @@ ENTRY: Final = np.dtype(
         ("group", "<u2"),  # code of its group then, 0 = none
         ("channel", "<u2"),  # code of the channel
         ("placement", "<u2"),  # code of the placement
-        ("state", "u1"),  # EntryState
+        ("state", "u1"),  # EntryState, of a contact with OUTSIDE and LATE added
         ("origin", "u1"),  # code of the identity namespace the contact came through, 0 = profile id
     ]
 )
@@ -70,6 +70,12 @@ class EntryState(IntEnum):
     SUPPRESS_GROUP = 17
     DISMISSED = 18
     """A negative response, remembered for what it says of the next one (`takt.policy.pressure`). Suppresses nothing."""
+
+
+OUTSIDE: Final = 4
+"""Added to a contact's state: it was made by another system. `decision` stands for that system's own id of it."""
+LATE: Final = 8
+"""Added to a contact's state: it had lapsed or been given back when it was confirmed, and has counted since then."""
 
 
 LAYOUT_VERSION: Final = 1

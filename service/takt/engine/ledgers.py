@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.clock import SECOND_US
-from takt.domain.ledger import EMPTY, ENTRY, HEADER, WIDTH, EntryState
+from takt.domain.ledger import EMPTY, ENTRY, HEADER, LATE, OUTSIDE, WIDTH, EntryState
 from takt.policy.contacts import CONTACT
 from takt.policy.moments import FOREVER_US
 
@@ -59,7 +59,7 @@ def join(force: Force, blobs: Sequence[bytes], room: Sequence[int]) -> Ledgers:
     contacts["group"] = force.groups.find(entries["group"])
     contacts["channel"] = force.channels.find(entries["channel"])
     contacts["placement"] = force.placements.find(entries["placement"])
-    contacts["state"] = entries["state"]
+    contacts["state"] = entries["state"] & np.uint8(~(OUTSIDE | LATE) & 0xFF)  # neither changes what counts
     return Ledgers(contacts, start + 1, start + length, headers["gate"].copy(), headers["appends"].copy())
 
 

@@ -9,13 +9,14 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
-from takt.domain.ledger import LAYOUT_VERSION, WIDTH, EntryState, LedgerState
+from takt.domain.ledger import LATE, LAYOUT_VERSION, WIDTH, EntryState, LedgerState
 from takt.ports import MarkKind, MarkOutcome
 
 _HEADER: Final = struct.Struct("<qqqBB6x")
 _ENTRY: Final = struct.Struct("<qQIIHHHBB")
 
-_CONTACTS: Final = frozenset({EntryState.HELD, EntryState.SHOWN, EntryState.CLICKED, EntryState.RELEASED})
+_STATES: Final = 4
+"""A contact's state is what remains modulo this; the rest is what was added to it."""
 
 
 class CorruptLedgerError(ValueError):
@@ -39,7 +40,7 @@ class LedgerEntry:
     @property
     def is_contact(self) -> bool:
         """A contact, held or not; otherwise a suppression."""
-        return self.state in _CONTACTS
+        return self.state < EntryState.SUPPRESS_OFFER
 
     @property
     def end_us(self) -> int | None:
@@ -130,6 +131,10 @@ class Ledger:
                 return replace(self, entries=entries)
         return self.appended((suppression,))
 
+    def rewritten(self, entries: tuple[LedgerEntry, ...], appended: int, now_us: int) -> Ledger:
+        """Put other entries in place of all, `appended` of them new. The gate moves."""
+        return replace(self, appends=self.appends + appended, entries=entries).tightened(now_us)
+
     def marked(self, decision: int, offer: int, kind: MarkKind, now_us: int) -> tuple[Ledger, MarkOutcome]:
         """Confirm or release the contacts of a decision, `offer` 0 standing for all of them.
 
@@ -141,11 +146,13 @@ class Ledger:
         for at, entry in enumerate(entries):
             if entry.decision != decision or not entry.is_contact or offer not in (0, entry.offer):
                 continue
-            state = _next_state(entry.state, kind)
+            before = entry.state % _STATES
+            state = _next_state(before, kind) + entry.state - before
             revived = state != entry.state and kind is not MarkKind.RELEASED
-            lapsed = entry.state == EntryState.RELEASED or (entry.end_us is not None and entry.end_us <= now_us)
+            lapsed = before == EntryState.RELEASED or (entry.end_us is not None and entry.end_us <= now_us)
             if revived and lapsed:
                 outcome = MarkOutcome.LATE
+                state |= LATE
             elif outcome is MarkOutcome.ORPHAN:
                 outcome = MarkOutcome.APPLIED
             entries[at] = replace(entry, state=state)

@@ -30,6 +30,8 @@ from takt.ports import (
     ProfileOutcome,
     ProfileWrite,
     Remembered,
+    Rewrite,
+    RewriteOutcome,
 )
 
 RETENTION_US: Final = 15 * MINUTE_US
@@ -75,7 +77,7 @@ class MemoryStore:
         self.marked = True
         """Whether the store bears its marker; a test may take it away."""
         self.log: list[tuple[str, bytes]] = []
-        """What was logged, oldest first: `decision` or `feedback`, and the record."""
+        """What was logged, oldest first: `decision`, `feedback` or `change`, and the record."""
         self.records: dict[str, bytes] = {}
         self.ledgers: dict[bytes, bytes] = {}
         """By address of the person."""
@@ -133,6 +135,12 @@ class MemoryStore:
         with self._lock:
             now_us = self._clock.now_us()
             return [self._put(write, now_us) for write in writes]
+
+    def rewrite(self, rewrites: Sequence[Rewrite]) -> list[RewriteOutcome]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            now_us = self._clock.now_us()
+            return [self._rewrite(rewrite, now_us) for rewrite in rewrites]
 
     def layouts(self) -> dict[int, str]:
         """See `takt.ports.Store`."""
@@ -258,6 +266,25 @@ class MemoryStore:
         if write.tightens:
             self._tighten(person_address(write.profile_id), now_us)
         return ProfileOutcome.WRITTEN
+
+    def _rewrite(self, rewrite: Rewrite, now_us: int) -> RewriteOutcome:
+        address = person_address(rewrite.profile_id)
+        entries, dropped = parse_entries(rewrite.entries), parse_entries(rewrite.dropped)
+        self.check_marker()
+        stands = self.ledgers.get(address, EMPTY)
+        try:
+            ledger = Ledger.parse(stands)
+        except CorruptLedgerError:
+            return RewriteOutcome.CORRUPT
+        if ledger.state != LedgerState.OPEN:
+            return RewriteOutcome.CLOSED
+        if stands != rewrite.ledger:
+            return RewriteOutcome.CHANGED
+        self.log.append(("change", rewrite.record))
+        self.ledgers[address] = ledger.rewritten(entries, rewrite.appended, now_us).pack()
+        spent = [(entry.decision, entry.offer, entry.placement) for entry in dropped]
+        self.totals.settle(address, spent, MarkKind.CLICKED, now_us)
+        return RewriteOutcome.DONE
 
     @contextmanager
     def entered(self) -> Iterator[int]:

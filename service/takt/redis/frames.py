@@ -18,6 +18,8 @@ from takt.ports import (
     ProfileOutcome,
     ProfileWrite,
     Remembered,
+    Rewrite,
+    RewriteOutcome,
     Spend,
 )
 from takt.redis import keys
@@ -31,6 +33,7 @@ _HOLD: Final = struct.Struct("<qQIH")
 _MARK: Final = struct.Struct("<16sBQII")
 _PUT: Final = struct.Struct("<BBI")
 _LENGTH: Final = struct.Struct("<I")
+_REWRITE: Final = struct.Struct("<IIII")
 
 _COMMITS: Final = (
     Commit.DONE,
@@ -53,6 +56,12 @@ MARKER: Final = 4
 """Code with which every function says that a partition's marker is not the expected one."""
 
 _PUTS: Final = (ProfileOutcome.WRITTEN, ProfileOutcome.CHANGED, ProfileOutcome.MERGED)
+_REWRITES: Final = {
+    0: RewriteOutcome.DONE,
+    1: RewriteOutcome.CHANGED,
+    2: RewriteOutcome.CLOSED,
+    6: RewriteOutcome.CORRUPT,
+}
 CLAIMED: Final = 0
 _CLAIMS: Final = {2: ProfileOutcome.IDENTITY_TAKEN, 3: ProfileOutcome.IDENTITY_HAS_CONTACTS}
 
@@ -143,6 +152,20 @@ def put(write: ProfileWrite) -> bytes:
 def put_outcome(answer: int) -> ProfileOutcome:
     """Outcome of a profile's own write."""
     return _PUTS[answer]
+
+
+def rewrite(rewrite: Rewrite) -> bytes:
+    """Frame of other entries for a ledger. Raises `ValueError` on partial ones."""
+    _check_entries(rewrite.entries)
+    _check_entries(rewrite.dropped)
+    lengths = (len(rewrite.ledger), len(rewrite.entries), len(rewrite.dropped))
+    head = _REWRITE.pack(rewrite.appended, *lengths)
+    return b"".join((head, rewrite.ledger, rewrite.entries, rewrite.dropped, rewrite.record))
+
+
+def rewrite_outcome(answer: int) -> RewriteOutcome:
+    """Outcome of a rewrite."""
+    return _REWRITES[answer]
 
 
 def claim(profile_id: str, *, anonymous: bool) -> bytes:

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 2
+-- revision: 3
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -15,6 +15,7 @@ local EMPTY = ('\0'):rep(24) .. '\1' .. ('\0'):rep(7)
 local NONE8, NONE4 = ('\0'):rep(8), ('\0'):rep(4)
 local OPEN, SEALED, EXPECTING, MOVED = 0, 1, 2, 3 -- states of ledgers
 local HELD, SHOWN, CLICKED, RELEASED, SUPPRESSION = 0, 1, 2, 3, 16 -- states of entries; suppressions from 16 on
+local STATES, AFTERWARDS = 4, 8 -- a contact's state is what remains modulo STATES; late confirmations have 8 added
 local SNAPSHOT_LIMIT_US = 60000000
 local SNAPSHOT_LIMIT_MS = 60000
 local PENDING_MS = 10000 -- a claim that was never settled lapses
@@ -383,11 +384,15 @@ local function marked(ledger, decision, offer, kind, now)
             local state = string.byte(ledger, start + 30)
             if state < SUPPRESSION and (offer == NONE4 or string.sub(ledger, start + 20, start + 23) == offer) then
                 found = true
-                local after = next_state(state, kind)
+                local before = state % STATES
+                local after = next_state(before, kind) + state - before
                 if after ~= state then
                     local time, expiry = struct.unpack('<i8', ledger, start), struct.unpack('<I4', ledger, start + 16)
-                    local lapsed = state == RELEASED or (expiry > 0 and time + expiry * 1000000 <= now)
-                    late = late or (lapsed and kind ~= RELEASED)
+                    local lapsed = before == RELEASED or (expiry > 0 and time + expiry * 1000000 <= now)
+                    if lapsed and kind ~= RELEASED then
+                        late = true
+                        after = after % AFTERWARDS + AFTERWARDS
+                    end
                     changes[#changes + 1] = {start + 29, string.char(after)}
                     contacts[#contacts + 1] = decision
                         .. string.sub(ledger, start + 20, start + 23)
@@ -504,6 +509,48 @@ local function put(batch, keys, at, frame)
         tighten(ledger_key, ledger, batch.now)
     end
     return WRITTEN
+end
+
+-- Rewrite --------------------------------------------------------------------------------------------------------------
+
+local CLOSED = 2 -- and DONE, CHANGED, MARKER, CORRUPT
+
+-- keys: marker, log, ledger, pools, holds, holds whose token went back
+-- frame: new entries u4; lengths of the ledger as it was read, of all entries, of dropped ones u4 u4 u4; these; record
+-- answer: a code
+local function rewrite(batch, keys, at, frame)
+    local marker_key, log, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local appended, read_length, entries_length, dropped_length, from = struct.unpack('<I4I4I4I4', frame)
+    local read = string.sub(frame, from, from + read_length - 1)
+    from = from + read_length
+    local entries = string.sub(frame, from, from + entries_length - 1)
+    from = from + entries_length
+    local dropped = string.sub(frame, from, from + dropped_length - 1)
+    local record = string.sub(frame, from + dropped_length)
+    if redis.call('GET', marker_key) ~= batch.marker then
+        return MARKER
+    end
+    local ledger = redis.call('GET', ledger_key) or EMPTY
+    if not sound(ledger) then
+        return CORRUPT
+    end
+    if state_of(ledger) ~= OPEN then
+        return CLOSED
+    end
+    if ledger ~= read then
+        return CHANGED
+    end
+    local contacts = {}
+    for start = 1, #dropped, WIDTH do
+        contacts[#contacts + 1] = string.sub(dropped, start + 8, start + 15)
+            .. string.sub(dropped, start + 20, start + 23)
+            .. string.sub(dropped, start + 28, start + 29)
+    end
+    redis.call('XADD', log, '*', 't', 'c', 'r', record)
+    local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
+    write(ledger_key, tightened(gate, batch.now), appends + appended, trimmed_before, OPEN, entries)
+    settled(keys[at + 4], keys[at + 5], keys[at + 6], contacts, CLICKED, batch.now)
+    return DONE
 end
 
 -- An identity is claimed before its profile is written and settled after: what crashes in between lapses, and no
@@ -965,6 +1012,10 @@ end
 
 local function takt_put_v1(keys, args)
     return each(keys, args, 3, put)
+end
+
+local function takt_rewrite_v1(keys, args)
+    return each(keys, args, 6, rewrite, CORRUPT)
 end
 
 local function takt_claim_v1(keys, args)

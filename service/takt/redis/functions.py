@@ -20,6 +20,7 @@ NAMES: Final = (
     "takt_commit_v1",
     "takt_mark_v1",
     "takt_put_v1",
+    "takt_rewrite_v1",
     "takt_claim_v1",
     "takt_settle_v1",
     "takt_allot_v1",

@@ -10,7 +10,7 @@ import structlog
 from takt.clock import Clock
 from takt.domain.ledger import EMPTY
 from takt.domain.request import Identity
-from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite
+from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite, Rewrite, RewriteOutcome
 from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 from takt.redis.functions import Functions, Mode
@@ -212,6 +212,15 @@ class RedisStore:
             if outcomes[at] is ProfileOutcome.WRITTEN:
                 outcomes[at] = frames.refusals([answer])
         return outcomes
+
+    def rewrite(self, rewrites: Sequence[Rewrite]) -> list[RewriteOutcome]:
+        """See `takt.ports.Store`."""
+        units = []
+        for rewrite in rewrites:
+            person = self.keys_of(rewrite.profile_id)
+            touched = (person.marker, person.log, person.ledger, person.pools, person.holds, person.returned)
+            units.append(Unit(person.partition, touched, frames.rewrite(rewrite)))
+        return [frames.rewrite_outcome(code) for code in self._calls.codes("rewrite", "takt_rewrite_v1", units)]
 
     def layouts(self) -> dict[int, str]:
         """See `takt.ports.Store`."""
