@@ -47,7 +47,7 @@ def run(*, once: bool, workspace: Path | None, model: Path | None, data_dir: Pat
     signal.signal(signal.SIGTERM, _interrupt)
     introduce(out, catalog, place, bundle)
     with Service(given, data_dir / "serve.log") as service:
-        out.print(f"Starting the service with its own store in {data_dir}; the first start compiles for a minute ...")
+        out.print(f"Starting the service with its own store in {data_dir} ...")
         households = people.known(catalog.spec)
         service.await_ready()
         with Client(service.admin) as admin:
