@@ -127,6 +127,8 @@ def _covers(cap: Cap, placement: int, channel: int) -> bool:
             return bool(cap.keys[placement])
         case Scope.CHANNEL:
             return bool(cap.keys[channel])
+        case Scope.TOTAL:
+            return cap.channels is None or bool(cap.channels[channel])
         case _:
             return True
 

@@ -18,6 +18,7 @@ from takt.spelling import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from takt.catalog.selector import Selectors
     from takt.catalog.snapshot import Bools
     from takt.yamlmarks import Node
 
@@ -27,10 +28,13 @@ SCOPES: Final = {
     "placement": Scope.PLACEMENT,
     "group": Scope.GROUP,
     "offer": Scope.OFFER,
+    "total": Scope.TOTAL,
 }
 CALENDARS: Final = {"day": Calendar.DAY, "week": Calendar.WEEK, "month": Calendar.MONTH}
 MOST_CONTACTS: Final = 100_000
-"""Limit of a cap."""
+"""Limit of a cap on one person."""
+MOST_TOTAL: Final = 1_000_000_000
+"""Limit of a cap across all customers."""
 
 LEAST_KEPT_US: Final = 35 * DAY_US
 """Contacts are kept for a month and some days, so that any cap of a month can be introduced at once."""
@@ -65,8 +69,10 @@ RULES: Final = {
 ARM_RULES: Final = ("greedy", "epsilon", "softmax")
 
 
-def read_caps(nodes: Sequence[Node], things: Mapping[Scope, Register], keep_us: int) -> tuple[Cap, ...]:
-    """Caps in their order. `things` are what can be capped one by one."""
+def read_caps(
+    nodes: Sequence[Node], things: Mapping[Scope, Register], selectors: Selectors, keep_us: int
+) -> tuple[Cap, ...]:
+    """Caps in their order. `things` are what can be capped one by one, `selectors` know the members of groups."""
     names = Register("cap")
     caps: list[Cap] = []
     for node in nodes:
@@ -75,14 +81,15 @@ def read_caps(nodes: Sequence[Node], things: Mapping[Scope, Register], keep_us: 
         name = names.add(node)
         scope = _scope(node)
         node.required("limit", "a number of contacts")
-        limit = node.integer("limit", 1, low=1, high=MOST_CONTACTS)
-        window = _window(node, keep_us)
+        limit = node.integer("limit", 1, low=1, high=MOST_TOTAL if scope is Scope.TOTAL else MOST_CONTACTS)
+        window = _total_window(node) if scope is Scope.TOTAL else _window(node, keep_us)
         counts = CONFIRMS[node.choice("counts", "decision", known=tuple(CONFIRMS), what="event")]
         if scope is None or window is None:
             continue
         calendar, window_us = window
-        zone, zone_name = _zone(node, calendar)
-        keys = _keys(node, scope, things)
+        total = scope is Scope.TOTAL
+        zone, zone_name = _total_zone(node, calendar) if total else _zone(node, calendar)
+        keys, channels = _covered(node, things, selectors) if total else (_keys(node, scope, things), None)
         if name is not None:
             caps.append(
                 Cap(
@@ -95,6 +102,7 @@ def read_caps(nodes: Sequence[Node], things: Mapping[Scope, Register], keep_us: 
                     zone_name=zone_name,
                     counts=counts,
                     keys=keys,
+                    channels=channels,
                 )
             )
     return tuple(caps)
@@ -137,6 +145,59 @@ def _zone(node: Node, calendar: Calendar) -> tuple[Zone, str]:
         return Zone[name.upper()], ""
     check_zone(given, name, "customer, project, or ")
     return Zone.NAMED, name
+
+
+def _total_window(node: Node) -> tuple[Calendar, int] | None:
+    """A calendar window, or `ever`."""
+    given = node.required("window", "day, week, month or ever")
+    text = None if given is None else given.as_text()
+    if given is None or text is None:
+        return None
+    if text in CALENDARS:
+        return CALENDARS[text], 0
+    if text == "ever":
+        return Calendar.EVER, 0
+    given.fail(
+        f"is {text!r}; a total is for a day, week or month, or ever: a rolling window would have to know the time of "
+        "every contact with anybody, in one place"
+    )
+    return None
+
+
+def _total_zone(node: Node, calendar: Calendar) -> tuple[Zone, str]:
+    """Whose zone a total's window is reckoned in: the project's or a named one, the same for everybody."""
+    given = node.get("zone")
+    name = None if given is None else given.as_text()
+    if given is None or name is None or name == "project":
+        return Zone.PROJECT, ""
+    if calendar is Calendar.EVER:
+        given.fail("is for windows of a day, week or month; ever is the same everywhere")
+    elif name == "customer":
+        given.fail("is 'customer'; a total is one window for all customers: project, or an IANA time zone is needed")
+    else:
+        check_zone(given, name, "project, or ")
+    return Zone.NAMED, name
+
+
+def _covered(node: Node, things: Mapping[Scope, Register], selectors: Selectors) -> tuple[Bools, Bools]:
+    """What a total covers: bool [O] and bool [H]. Offers and groups add up, on the channels listed."""
+    offers = np.ones(len(things[Scope.OFFER]), np.bool_)
+    channels = np.ones(len(things[Scope.CHANNEL]), np.bool_)
+    given = node.get("of")
+    if given is None or not given.only("offers", "groups", "channels"):
+        return offers, channels
+    listed = [key for key in ("offers", "groups", "channels") if given.get(key) is not None]
+    if not all(given.list_at(key) for key in listed) or not listed:
+        given.fail("covers nothing; list offers, groups or channels, or leave the key out for all contacts")
+    if "offers" in listed or "groups" in listed:
+        offers[:] = False
+        offers[list(things[Scope.OFFER].indices(given.list_at("offers")))] = True
+        for group in things[Scope.GROUP].indices(given.list_at("groups")):
+            offers[selectors.members(group)] = True
+    if "channels" in listed:
+        channels[:] = False
+        channels[list(things[Scope.CHANNEL].indices(given.list_at("channels")))] = True
+    return offers, channels
 
 
 def check_zone(node: Node, name: str, others: str = "") -> None:

@@ -32,6 +32,10 @@ class Selectors:
             self._tags.setdefault(tag, []).append(offer)
         self._members.setdefault(group, []).append(offer)
 
+    def members(self, group: int) -> list[int]:
+        """Offers of a group."""
+        return self._members.get(group, [])
+
     def mask(self, node: Node, key: str = "offers") -> Bools:
         """Bool [O]: the offers that the selector under `key` is about; all where there is none."""
         selector = node.get(key)

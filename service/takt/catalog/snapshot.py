@@ -54,6 +54,8 @@ class Scope(IntEnum):
     PLACEMENT = 2
     GROUP = 3
     OFFER = 4
+    TOTAL = 5
+    """All contacts with whomever: one budget over everything that the cap covers."""
 
 
 class Counts(IntEnum):
@@ -71,6 +73,8 @@ class Calendar(IntEnum):
     DAY = 1
     WEEK = 2
     MONTH = 3
+    EVER = 4
+    """No end; for totals."""
 
 
 class Zone(IntEnum):
@@ -196,7 +200,10 @@ class Cap:
     zone_name: str
     counts: Counts
     keys: Bools
-    """Bool over the scope's things ([H], [P], [G] or [O]; [1] for PROFILE): each is counted for itself."""
+    """Bool over the scope's things ([H], [P], [G] or [O]; [1] for PROFILE): each is counted for itself. For TOTAL bool
+    [O]: the offers that it covers, all in one count."""
+    channels: Bools | None = None
+    """For TOTAL: bool [H], the channels that it covers."""
 
 
 @dataclass(frozen=True, slots=True)

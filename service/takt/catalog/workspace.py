@@ -129,7 +129,7 @@ class _Draft:
             Scope.GROUP: self.offers.groups,
             Scope.OFFER: self.offers.names,
         }
-        self.caps = read_caps(entries("caps"), things, self.keep_us)
+        self.caps = read_caps(entries("caps"), things, selectors, self.keep_us)
         self.events = read_events(entries("events"))
         self._check_presence()
         self._check_filled()

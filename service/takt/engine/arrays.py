@@ -113,6 +113,19 @@ class Dials(NamedTuple):
     """Only contacts on the same channel press."""
 
 
+class Totals(NamedTuple):
+    """Total caps K, and what each request may take of their pools W. Shapes with 0 where no total cap is in force."""
+
+    caps: Ints
+    """int64 [K]: index among the catalog's caps."""
+    cover: Bools
+    """bool [K, H, O]."""
+    pool: Ints
+    """int64 [Z, K, T]: the pool of the window that a zone's slot falls in, -1 where the slot has passed."""
+    left: Ints
+    """int64 [R, W]: tokens that the request may still take; selection counts them down."""
+
+
 class Asked(NamedTuple):
     """A batch: groups of requests, requests of spots."""
 
@@ -126,6 +139,7 @@ class Asked(NamedTuple):
     """bool [R, T]: slots that the caller allows."""
     spots: Table
     """`SPOT` [S]."""
+    totals: Totals
 
 
 class Tables(NamedTuple):

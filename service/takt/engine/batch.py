@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy.typing as npt
 from takt.clock import MINUTE_US
 from takt.domain.decision import decision_id, ledger_code
 from takt.domain.ledger import EMPTY, code8
-from takt.engine.arrays import REQUEST, SPOT, Asked, Tables
+from takt.engine.arrays import REQUEST, SPOT, Asked, Tables, Totals
 from takt.exploration.draws import request_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from takt.domain.request import DecideRequest
+    from takt.domain.totals import Pool
     from takt.engine.force import Force
 
 
@@ -34,6 +35,10 @@ class Item:
     ledger: bytes = EMPTY
     now_us: int = 0
     attempt: int = 1
+    partition: int = 0
+    """Where the person's totals are held, if any total cap is in force."""
+    pools: Mapping[bytes, Pool] = field(default_factory=dict)
+    """What is held there."""
 
     @property
     def origin(self) -> int:
@@ -141,14 +146,21 @@ def zones(force: Force, codes: npt.NDArray[np.integer], now_us: npt.NDArray[np.i
     return Zones(tables, of_item, hours[of_item], weekdays[of_item])
 
 
-def asked(force: Force, layout: Layout, profiles: npt.NDArray[np.void], where: Zones) -> Asked:
-    """The batch as the selection kernel takes it. `profiles` is structured [items], the records as read."""
+def allowed_timings(force: Force, layout: Layout) -> npt.NDArray[np.bool_]:
+    """Bool [items, T]: slots that the callers allow."""
     n_timings = len(force.catalog.timings)
     timings = np.ones((len(layout.items), n_timings), np.bool_)
     for i, item in enumerate(layout.items):
         if item.request.timings:
             timings[i] = False
             timings[i, [force.timing_index[t] for t in item.request.timings]] = True
+    return timings
+
+
+def asked(
+    layout: Layout, profiles: npt.NDArray[np.void], where: Zones, timings: npt.NDArray[np.bool_], totals: Totals
+) -> Asked:
+    """The batch as the selection kernel takes it. `profiles` is structured [items], the records as read."""
     requests = np.zeros(len(layout.items), REQUEST)
     requests["seed"] = [request_seed(item.request.request_id) for item in layout.items]
     requests["decision"] = [ledger_code(d) for d in layout.decisions]
@@ -161,4 +173,4 @@ def asked(force: Force, layout: Layout, profiles: npt.NDArray[np.void], where: Z
     spots["placement"] = layout.placement
     spots["row"] = layout.row
     spots["slots"] = layout.slots
-    return Asked(layout.group_first, layout.first_spot, requests, timings, spots)
+    return Asked(layout.group_first, layout.first_spot, requests, timings, spots, totals)

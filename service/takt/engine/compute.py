@@ -12,9 +12,10 @@ import numpy.typing as npt
 from takt.domain.reasons import Cause, Reason
 from takt.eligibility.filters import context_weights, filter_offers, stages, values
 from takt.engine.arrays import Picked, Tables, Valued, blank, scratch_for
-from takt.engine.batch import Layout, asked, lay_out, zones
+from takt.engine.batch import Layout, allowed_timings, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
 from takt.engine.selection import select
+from takt.engine.totals import Tally, tally
 from takt.errors import ModelError
 from takt.features.columns import Columns
 from takt.features.matrix import model_matrix
@@ -62,6 +63,8 @@ class Computed:
     ledgers: Ledgers
     ledger_end_before: npt.NDArray[np.int64]
     picked: Picked
+    tally: Tally
+    """What each request was given of scarce totals, before any draw."""
     model: str
     """Version of the model that scored."""
     degradations: tuple[tuple[Cause, str], ...] = field(default=())
@@ -194,8 +197,10 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
         len(catalog.groups),
         int((ledgers.end - ledgers.first + layout.room()).max()),
     )
+    timings = allowed_timings(force, layout)
+    tallied = tally(force, layout, where, timings, filtered.excluded)
     select(
-        asked(force, layout, profiles, where),
+        asked(layout, profiles, where, timings, tallied.totals),
         where.tables,
         force.shelf,
         force.dials,
@@ -222,6 +227,7 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
         ledgers=ledgers,
         ledger_end_before=before,
         picked=picked,
+        tally=tallied,
         model=model,
         degradations=degradations,
     )

@@ -14,6 +14,7 @@ from takt.engine import answers
 from takt.engine.batch import Item
 from takt.engine.compute import compute
 from takt.engine.ledgers import entry_bytes, is_whole
+from takt.engine.totals import Escrow, spends
 from takt.engine.validation import check
 from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError, StoreMarkerError
 from takt.features.reader import RecordReader
@@ -48,6 +49,8 @@ class Limits:
 class Member:
     """One decided request of a group that waits to be committed."""
 
+    place: int
+    """Position in the layout."""
     item: Item
     decision: Decision
     contacts: bytes
@@ -96,6 +99,7 @@ class Engine:
         self._meter = meter
         self._version = service_version
         self._limits = limits or Limits()
+        self._escrow = Escrow(store.totals, clock)
         self._in_force = (force, RecordReader(force.catalog.spec, store.layouts()))
 
     @property
@@ -198,14 +202,14 @@ class Engine:
     def _fetch(self, batch: Batch, items: list[Item]) -> list[Item]:
         """Read time, records and ledgers in one round trip. A ledger that is not whole fails closed."""
         ids = list(dict.fromkeys(item.profile_id for item in items))
-        fetched = self._store.fetch(ids)
+        totals = len(batch.force.total_caps) > 0
+        fetched = self._store.fetch(ids, totals=totals)
         place = {profile_id: n for n, profile_id in enumerate(ids)}
         ready = []
         for item in items:
             n = place[item.profile_id]
-            ready.append(
-                replace(item, record=fetched.records[n], ledger=fetched.ledgers[n] or EMPTY, now_us=fetched.now_us)
-            )
+            read = replace(item, record=fetched.records[n], ledger=fetched.ledgers[n] or EMPTY, now_us=fetched.now_us)
+            ready.append(replace(read, partition=fetched.partitions[n], pools=fetched.pools[n]) if totals else read)
         return self._whole(batch, ready)
 
     def _whole(self, batch: Batch, items: list[Item]) -> list[Item]:
@@ -223,6 +227,10 @@ class Engine:
     def _round(self, batch: Batch, reader: RecordReader, items: list[Item]) -> list[Item]:
         """Decide and commit; return what has to be decided again, on what came back."""
         computed = compute(batch.force, reader, self._prior, items, self._meter)
+        books = self._escrow.pull(computed.tally.short)
+        if books is not None:
+            items = [replace(item, pools=books[item.partition].pools) for item in items]
+            computed = compute(batch.force, reader, self._prior, items, self._meter)
         layout = computed.layout
         decided = answers.decisions(computed, self._version)
         contacts = packed_contacts(computed, [found for _, found in decided])
@@ -247,7 +255,7 @@ class Engine:
                 if item.request.dry_run or (decision.degraded and not contacts[i]):
                     batch.answers[item.index] = decision
                 else:
-                    members.append(Member(item, decision, contacts[i], answers.trace(computed, i, g, earlier)))
+                    members.append(Member(i, item, decision, contacts[i], answers.trace(computed, i, g, earlier)))
                 earlier += contacts[i]
             if members:
                 commits.append(self._commitment(computed, g, members))
@@ -277,6 +285,7 @@ class Engine:
                 )
                 for m in members
             ),
+            spends=spends(computed, g, [(m.place, m.contacts) for m in members]),
         )
         return Commitment(group, members)
 
@@ -331,6 +340,8 @@ class Engine:
                 fresh = replace(
                     item, record=outcome.profile, ledger=outcome.ledger or EMPTY, now_us=outcome.now_us, attempt=attempt
                 )
+                if outcome.pools is not None:
+                    fresh = replace(fresh, pools=outcome.pools)
                 return [fresh]
         batch.answers[item.index] = self._fallback(batch, item.index, cause, message, item)
         return []

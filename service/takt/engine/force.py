@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from takt.catalog.snapshot import Pressure
+from takt.catalog.snapshot import Pressure, Scope
 from takt.engine.arrays import PLACEMENT, Dials, Shelf
 from takt.exploration.distributions import RULES
 from takt.features.matrix import model_matrix
@@ -69,6 +69,10 @@ class Force:
     """float32 [O, G]: the offers as the model sees them."""
     offer_code: npt.NDArray[np.int64]
     """int64 [O]: the model's codes."""
+    total_caps: npt.NDArray[np.int64]
+    """int64 [K]: which of the catalog's caps are totals."""
+    total_cover: npt.NDArray[np.bool_]
+    """bool [K, H, O]: what each of them covers."""
     degradations: tuple[tuple[Cause, str], ...] = ()
     """What is missing from the start: a prior stands in for a model that was refused."""
 
@@ -79,7 +83,8 @@ def terms_of(catalog: Catalog) -> Terms:
     widest = max(1, len(catalog.channels), len(catalog.placements), len(catalog.groups), len(catalog.offers))
     keys = np.zeros((len(caps), widest), np.bool_)
     for c, cap in enumerate(caps):
-        keys[c, : len(cap.keys)] = cap.keys
+        if cap.scope != Scope.TOTAL:  # no ledger knows those; the batch's tokens do
+            keys[c, : len(cap.keys)] = cap.keys
     return Terms(
         caps=np.array([(cap.scope, cap.limit, cap.window_us, cap.counts) for cap in caps], CAP),
         keys=keys,
@@ -90,6 +95,16 @@ def terms_of(catalog: Catalog) -> Terms:
         keep_us=catalog.keep_us,
         gap_all_us=catalog.gap_us,
     )
+
+
+def total_cover(catalog: Catalog) -> npt.NDArray[np.bool_]:
+    """Bool [K, H, O]: the contacts that each total cap counts."""
+    covers = [
+        np.logical_and.outer(cap.channels, cap.keys)
+        for cap in catalog.caps
+        if cap.scope == Scope.TOTAL and cap.channels is not None
+    ]
+    return np.array(covers, np.bool_).reshape(len(covers), len(catalog.channels), len(catalog.offers))
 
 
 def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = ()) -> Force:
@@ -139,6 +154,8 @@ def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str
         timing_index={t.id: i for i, t in enumerate(catalog.timings)},
         consent_bit=np.array([bits[c.consent] if c.consent else np.uint64(0) for c in catalog.channels], np.uint64),
         offer_matrix=model_matrix(catalog.spec.offer, catalog.offer_table, 0),
+        total_caps=np.array([c for c, cap in enumerate(catalog.caps) if cap.scope == Scope.TOTAL], np.int64),
+        total_cover=total_cover(catalog),
         offer_code=scorer.offer_codes([offer.id for offer in catalog.offers]),
         degradations=degradations,
     )

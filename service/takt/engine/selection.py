@@ -31,7 +31,7 @@ from takt.exploration.distributions import draw, keep_floor, spread
 from takt.exploration.draws import uniform
 from takt.kernel import kernel
 from takt.policy.contacts import Contacts
-from takt.policy.judging import PLENTY, Own, Spot, Terms, Verdicts, judge_offers, judge_timings
+from takt.policy.judging import PLENTY, Own, Spot, Terms, Verdicts, judge_offers, judge_timings, refuse
 from takt.policy.pressure import pressure
 
 # Kernels take plain numbers as constants.
@@ -39,6 +39,7 @@ NOT_FOR_PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
 FORM_OF_ADDRESS: Final = int(Reason.FORM_OF_ADDRESS)
 NO_TREATMENT: Final = int(Reason.NO_TREATMENT)
 TIMING_NOT_ALLOWED: Final = int(Reason.TIMING_NOT_ALLOWED)
+CAP_TOTAL: Final = int(Reason.CAP_TOTAL)
 DUPLICATE: Final = int(Reason.DUPLICATE)
 BELOW_SILENCE: Final = int(Reason.BELOW_SILENCE)
 OUTRANKED: Final = int(Reason.OUTRANKED)
@@ -173,6 +174,31 @@ def most_of_own(asked: Asked, shelf: Shelf, g: int) -> Own:
 
 
 @kernel
+def judge_totals(asked: Asked, spot: Spot, r: int, verdicts: Verdicts) -> None:
+    """Close the offers for which request `r` has no token, after `judge_offers`."""
+    totals = asked.totals
+    z = asked.requests[r]["zone"]
+    for k in range(totals.caps.shape[0]):
+        for t in range(verdicts.offer.shape[0]):
+            w = totals.pool[z, k, t]
+            if w < 0 or totals.left[r, w] > 0:
+                continue
+            for o in range(verdicts.offer.shape[1]):
+                if totals.cover[k, spot.channel, o]:
+                    refuse(verdicts.offer[t, o], CAP_TOTAL, totals.caps[k])
+
+
+@kernel
+def take_tokens(asked: Asked, spot: Spot, r: int, o: int, t: int) -> None:
+    """Count down what request `r` has left, for one contact."""
+    totals = asked.totals
+    z = asked.requests[r]["zone"]
+    for k in range(totals.caps.shape[0]):
+        if totals.cover[k, spot.channel, o]:
+            totals.left[r, totals.pool[z, k, t]] -= 1
+
+
+@kernel
 def group_slack(
     asked: Asked,
     tables: Tables,
@@ -201,6 +227,7 @@ def group_slack(
             spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
             judge_timings(terms, contacts, first, end, spot, own, verdicts)
             judge_offers(terms, contacts, first, end, spot, own, verdicts)
+            judge_totals(asked, spot, r, verdicts)
             exclude(asked, shelf, valued, r, s, scratch)
             for t in range(verdicts.timing.shape[0]):
                 if not (shelf.placement_timings[spot.placement, t] and asked.timings[r, t]):
@@ -443,6 +470,7 @@ def fill_spot(
     for k in range(slots):
         judge_timings(terms, contacts, first, end, spot, nobody, scratch.verdicts)
         judge_offers(terms, contacts, first, end, spot, nobody, scratch.verdicts)
+        judge_totals(asked, spot, r, scratch.verdicts)
         count = muster(asked, shelf, r, s, scratch)
         if k == 0:
             explain(asked, shelf, r, s, scratch, picked)
@@ -478,6 +506,7 @@ def fill_spot(
         pick["tonality"] = scratch.choices[chosen] % n_tonalities
         pick["arm_propensity"] = scratch.chances[chosen]
         take(terms, shelf, spot, o, pick["timing"], contacts[end])
+        take_tokens(asked, spot, r, o, pick["timing"])
         end += 1
         picked.cells[s, o]["reason"] = 0
         scratch.taken[o] = True

@@ -69,7 +69,12 @@ def slot(timing: Timing, now: datetime, zone: ZoneInfo) -> tuple[datetime, datet
 
 
 def calendar_window(calendar: Calendar, moment: datetime, zone: ZoneInfo) -> tuple[int, int]:
-    """The day, week or month in `zone` that contains a moment, half-open, in microseconds; exact across DST."""
+    """The day, week or month in `zone` that contains a moment, half-open, in microseconds; exact across DST.
+
+    `EVER` is from 0 to the end of time.
+    """
+    if calendar == Calendar.EVER:
+        return 0, FOREVER_US
     day = moment.astimezone(zone).date()
     if calendar == Calendar.WEEK:
         day -= timedelta(days=day.weekday())

@@ -1,0 +1,181 @@
+"""Budgets across customers: never overspent, not stranded, and shared out before anything is drawn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from takt.catalog.snapshot import Calendar, Cap, Counts, Exploration, Scope, Zone
+from takt.clock import MINUTE_US, SECOND_US
+from takt.domain.decision import Decision
+from takt.domain.feedback import FeedbackEvent
+from takt.domain.reasons import Reason, Status
+from takt.domain.request import Explain
+from takt.engine.force import force
+from tests.unit.engine.conftest import TellingScorer, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from takt.catalog.snapshot import Catalog
+    from takt.domain.request import DecideRequest
+
+GREEDY = Exploration(rule="greedy", silence_floor=0.001, arm_rule="greedy")
+
+
+def budget(catalog: Catalog, limit: int, offers: Sequence[str] = (), **changes: Any) -> Catalog:
+    """The catalog with one cap alone: so many contacts a month with whomever, over some offers or all."""
+    fields: dict[str, Any] = {
+        "id": "budget",
+        "scope": Scope.TOTAL,
+        "limit": limit,
+        "window_us": 0,
+        "calendar": Calendar.MONTH,
+        "zone": Zone.PROJECT,
+        "zone_name": "",
+        "counts": Counts.DECISION,
+        "keys": np.array([not offers or offer.id in offers for offer in catalog.offers]),
+        "channels": np.ones(len(catalog.channels), np.bool_),
+    }
+    return replace(catalog, caps=(Cap(**(fields | changes)),), exploration=GREEDY)
+
+
+def crowd(world: World, n: int, *placements: str, since: int = 0, **changes: Any) -> list[DecideRequest]:
+    """One request each of so many people."""
+    people = [world.person(f"p{i}") for i in range(since, since + n)]
+    return [world.ask(f"r-{person}", *placements, profile_id=person, **changes) for person in people]
+
+
+def decide(world: World, requests: Sequence[DecideRequest]) -> list[Decision]:
+    """Answers, none of which may be refused or degraded."""
+    answers = world.engine.decide(requests)
+    found = [a for a in answers if isinstance(a, Decision) and not a.degraded]
+    assert len(requests) == len(found)
+    return found
+
+
+def contacts(answers: Sequence[Decision]) -> int:
+    """How many offers were given."""
+    return sum(len(p.offers) for a in answers for p in a.placements)
+
+
+def refused(answer: Decision) -> set[str]:
+    """Ids of the totals that refused something."""
+    return {e.detail for p in answer.placements for e in p.exclusions if e.reason is Reason.CAP_TOTAL}
+
+
+@pytest.mark.parametrize("batch", [1, 7, 40])
+def test_a_budget_is_spent_to_the_last_and_not_beyond(minimal: Catalog, batch: int) -> None:
+    """People of every partition ask, in batches of any size, until it is gone; then the cap says so by its name."""
+    world = World(budget(minimal, 23))
+    given = 0
+    for since in range(0, 80, batch):
+        given += contacts(decide(world, crowd(world, batch, since=since)))
+        world.clock.advance(SECOND_US)
+    assert 23 == given
+    (last,) = decide(world, crowd(world, 1, since=1000))
+    assert {"budget"} == refused(last)
+    assert Status.FALLBACK == last.placements[0].status
+
+
+def test_offers_that_it_does_not_cover_go_on(minimal: Catalog) -> None:
+    """The best offer's budget is spent; then the next best is given."""
+    world = World(budget(minimal, 1, ["lawn-mower"]))
+    first, second = (decide(world, crowd(world, 1, since=n))[0].placements[0].offers[0].offer for n in range(2))
+    assert "lawn-mower" == first != second
+
+
+def test_every_offer_of_an_answer_takes_a_token(minimal: Catalog) -> None:
+    """A page of several offers gets as many as there are tokens."""
+    world = World(budget(minimal, 2))
+    (answer,) = decide(world, crowd(world, 1, "home_hero", "home_row"))
+    assert 2 == contacts([answer])
+
+
+def test_what_was_released_can_be_given_to_another(minimal: Catalog) -> None:
+    """An impression that did not happen costs nothing, a hold that expired neither, once it is swept."""
+    world = World(budget(minimal, 1, counts=Counts.IMPRESSION))
+    (first,) = decide(world, crowd(world, 1))
+    world.feedback().record(
+        [FeedbackEvent("e", "not_shown", decision_id=first.decision_id, profile_id=first.profile_id)]
+    )
+    given = [contacts(decide(world, crowd(world, 1, since=n))) for n in (1, 2)]
+    world.clock.advance(120 * MINUTE_US)
+    world.store.totals.sweep()
+    given.append(contacts(decide(world, crowd(world, 1, since=3))))
+    assert (1, [1, 0, 1]) == (contacts([first]), given)
+
+
+def test_a_dry_run_takes_nothing(minimal: Catalog) -> None:
+    """Looking costs no token, and moves none."""
+    world = World(budget(minimal, 1))
+    decide(world, crowd(world, 1))
+    answers = decide(world, crowd(world, 3, since=5, dry_run=True))
+    assert 0 == contacts(answers)
+    assert 1 == sum(p.spent for book in world.store.totals.read() for p in book.pools.values())
+
+
+def test_the_last_token_goes_to_whoever_commits_first(minimal: Catalog) -> None:
+    """The other one is decided again, finds none, and is told so."""
+    world = World(budget(minimal, 2))
+    one = world.person("p0")
+    asked = [world.ask(f"r{n}", profile_id=one) for n in range(3)]
+    rival = world.replica()
+    decide(world, [asked[0]])
+    world.before_one_commit(lambda: rival.decide([asked[1]]))
+    (answer,) = decide(world, [asked[2]])
+    assert (2, {"budget"}, 0) == (answer.attempts, refused(answer), contacts([answer]))
+
+
+@pytest.mark.parametrize(("limit", "more"), [(4, 0), (2, 0), (9, 4)])
+def test_a_changed_limit_holds_at_once(minimal: Catalog, limit: int, more: int) -> None:
+    """Also for what is spent already, and for tokens that lie about in other partitions."""
+    world = World(budget(minimal, 50))
+    given = contacts(decide(world, crowd(world, 5)))
+    world.engine.redeploy(force(budget(minimal, limit), TellingScorer(minimal)))
+    world.clock.advance(SECOND_US)
+    after = 0
+    for since in range(10, 50, 5):
+        after += contacts(decide(world, crowd(world, 5, since=since)))
+        world.clock.advance(SECOND_US)
+    assert (5, more) == (given, after)
+
+
+def test_a_deferred_contact_takes_from_the_window_of_its_moment(minimal: Catalog) -> None:
+    """A day's budget is that of the day on which the contact is made."""
+    timings = {timing.id: timing for timing in minimal.timings}
+    assert "tomorrow_morning" in timings
+    world = World(budget(minimal, 1, calendar=Calendar.DAY))
+    tomorrow = crowd(world, 1, "newsletter", timings=("tomorrow_morning",))
+    today = crowd(world, 1, since=1)
+    both = [contacts(decide(world, asked)) for asked in (tomorrow, today)]
+    assert [1, 1] == both
+    ends = {p.ends_us for book in world.store.totals.read() for p in book.pools.values() if p.spent}
+    assert 2 == len(ends)
+
+
+def test_scarcity_does_not_bend_the_propensities(minimal: Catalog) -> None:
+    """Whoever was left with an offer to be drawn has drawn it as often as was logged, silence included."""
+    rule = Exploration(rule="epsilon", epsilon=0.5, silence_floor=0.1, arm_rule="epsilon", arm_epsilon=0.2)
+    found: dict[str, list[float]] = defaultdict(list)
+    for turn in range(24):
+        world = World(replace(budget(minimal, 20, ["lawn-mower"]), exploration=rule))
+        for since in range(0, 120, 40):
+            asked = crowd(world, 40, since=1000 * turn + since, explain=Explain.FULL)
+            for answer in decide(world, asked):
+                (placement,) = answer.placements
+                if not placement.candidates:
+                    continue
+                chosen = placement.offers[0].offer if placement.offers else ""
+                chance = placement.offers[0].offer_propensity if placement.offers else placement.silence_propensity
+                for name in ("", *(c.offer for c in placement.candidates)):
+                    found[name].append(1.0 / chance if name == chosen else 0.0)
+            world.clock.advance(SECOND_US)
+    assert 24 * 120 == len(found[""]) > len(found["lawn-mower"]) > 100
+    for weights in found.values():
+        error = np.std(weights) / np.sqrt(len(weights))
+        assert abs(np.mean(weights) - 1.0) < 3.0 * error
