@@ -49,10 +49,11 @@ def epoch_us(moment: datetime) -> int:
 
 
 def at_minute(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    """Local `day` at `minute` of the day (1440 = the next midnight). A time skipped by DST is read an hour later."""
+    """Local `day` at `minute` of the day (1440 = the next midnight). A time skipped by DST is read as much later."""
     if minute >= 24 * 60:
         day, minute = day + timedelta(days=1), minute - 24 * 60
-    return datetime.combine(day, time(minute // 60, minute % 60), zone)
+    wall = datetime.combine(day, time(minute // 60, minute % 60), zone)
+    return wall.astimezone(UTC).astimezone(zone)  # a wall time that was skipped would stay as it is
 
 
 def slot(timing: Timing, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:

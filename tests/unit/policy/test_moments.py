@@ -63,6 +63,12 @@ def test_calendar_windows_follow_the_wall_clock(calendar: Calendar, moment: str,
     assert start <= us < end
 
 
+def test_a_time_that_the_clock_skips_is_read_as_much_later() -> None:
+    """Half past two on the morning on which two becomes three is half past three, on the wall as well."""
+    skipped = Timing("early", day_offset=1, from_minute=150, to_minute=360)
+    assert ("Sun 03:30", "Sun 06:00") == shown(slot(skipped, at("2026-03-28T12:00"), BERLIN))
+
+
 def test_a_week_starts_on_monday_in_the_zone_that_counts() -> None:
     """Sunday evening in New York is Monday in Berlin: the cap's zone decides, not the customer's."""
     moment = at("2026-11-22T20:00", ZoneInfo("America/New_York"))
