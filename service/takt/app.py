@@ -29,6 +29,7 @@ from takt.engine.engine import Engine, Limits
 from takt.engine.feedback import Feedback
 from takt.engine.force import Force, force
 from takt.engine.profiles import Profiles
+from takt.engine.totals import keep_up
 from takt.errors import ModelError, StoreError, StoreMarkerError
 from takt.features.layout import layout_json
 from takt.features.section import FeatureType, Section
@@ -57,6 +58,8 @@ FEEDBACK_BATCH: Final = 16
 ADMIN_WAITING: Final = 64
 WATCH_S: Final = 0.5
 """How often the embedded store is looked after."""
+UPKEEP_S: Final = 1.0
+"""How often totals are seen to."""
 WARM_UP: Final = "takt-warm-up"
 WARM_PLACEMENTS: Final = 16
 """As many as a request may have."""
@@ -99,7 +102,7 @@ async def serve(
         if on_ready:
             on_ready(listening)
 
-        async with told_by_signals(stop), looked_after(parts):
+        async with told_by_signals(stop), looked_after(parts), kept_up(parts, metrics):
             await stop.wait()
             await drain(edge, settings.grace_s)
     _log.info("stopped")
@@ -335,6 +338,34 @@ async def looked_after(parts: Parts) -> AsyncIterator[None]:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
+
+
+@asynccontextmanager
+async def kept_up(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
+    """See to totals, if any are in force: unfinished transfers, expired holds, and how much is spent."""
+
+    def once() -> None:
+        in_force = parts.engine.force
+        limits = {in_force.catalog.caps[c].id: in_force.catalog.caps[c].limit for c in in_force.total_caps}
+        if limits and is_up(parts.store):
+            kept = keep_up(in_force, parts.store.totals, SystemClock().now_us())
+            metrics.totals(kept.spent, limits, recovered=kept.recovered, returned=kept.returned)
+
+    async def upkeep() -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_S)
+            try:
+                await asyncio.to_thread(once)
+            except (StoreError, StoreMarkerError) as error:
+                _log.warning("totals_not_kept", exc_info=error)
+
+    keeping = asyncio.create_task(upkeep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
 
 
 def is_up(store: RedisStore) -> bool:

@@ -224,7 +224,7 @@ def plan(short: Sequence[Shortage], books: Sequence[Book]) -> tuple[list[Gift], 
 
 
 class Escrow:
-    """Moves tokens to where they are asked for. `pull` is called by one thread, `finish` and `sweep` by any."""
+    """Moves tokens to where they are asked for. Used by one thread."""
 
     def __init__(self, totals: TotalsStore, clock: Clock) -> None:
         self._totals = totals
@@ -256,15 +256,6 @@ class Escrow:
             books = self._totals.read()
         return books
 
-    def finish(self) -> int:
-        """Take in what was given and never arrived, whoever began it; how many tokens came in."""
-        transfers = open_transfers(self._totals.read())
-        return self._totals.receive(transfers) if transfers else 0
-
-    def sweep(self) -> int:
-        """Give back the tokens of holds that have expired; how many."""
-        return self._totals.sweep()
-
     def _out_of_line(self, short: Sequence[Shortage], books: Sequence[Book]) -> list[Allotment]:
         """Homes that have not opened a window yet, and pools of another limit."""
         found = []
@@ -275,3 +266,33 @@ class Escrow:
                 if (pool is None and p == home) or (pool is not None and pool.limit != window.limit):
                     found.append(Allotment(p, window.field, window.limit, window.ends_us))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one round of upkeep did and saw."""
+
+    recovered: int
+    """Tokens that were on their way and had not arrived: somebody stopped in between, or is at it right now."""
+    returned: int
+    """Tokens that went back because their hold expired."""
+    spent: Mapping[str, int]
+    """By cap, in its window now."""
+
+
+def keep_up(force: Force, store: TotalsStore, now_us: int) -> Kept:
+    """Take in what was given and never arrived, give back what holds have expired, and see how much is spent.
+
+    Any replica does so, each second: it is the same whoever does it, and how often.
+    """
+    books = store.read()
+    transfers = open_transfers(books)
+    recovered = store.receive(transfers) if transfers else 0
+    spent: dict[str, int] = {}
+    for c in force.total_caps:
+        cap = force.catalog.caps[c].id
+        prefix = field_of(cap, 0)[:4]
+        found = [(name, pool) for book in books for name, pool in book.pools.items() if name[:4] == prefix]
+        now = min((p.ends_us for _, p in found if p.ends_us > now_us), default=0)
+        spent[cap] = sum(pool.spent for _, pool in found if pool.ends_us == now)
+    return Kept(recovered, store.sweep(), spent)

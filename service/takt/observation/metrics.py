@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector
@@ -90,6 +90,18 @@ class Metrics:
             "takt_store_seconds", "Round trips to the store.", ["call", "ok"], buckets=STAGE_S, registry=registry
         )
         self._events = Tally("takt_feedback_events", "Feedback by outcome.", ["outcome"], registry)
+        self._tokens = Tally(
+            "takt_total_tokens",
+            "Tokens of totals that upkeep took in from unfinished transfers, or gave back from expired holds.",
+            ["what"],
+            registry,
+        )
+        self._spent = Gauge(
+            "takt_total_spent",
+            "Contacts that a total cap has counted in its window, and how many it allows.",
+            ["cap", "what"],
+            registry=registry,
+        )
         self._waiting = Gauge("takt_waiting", "Calls that wait for their batch.", ["queue"], registry=registry)
         self._store_up = Gauge(
             "takt_store_up", "1 while the store answers, 0 while it is left alone.", registry=registry
@@ -151,6 +163,14 @@ class Metrics:
     def watch_queue(self, name: str, waiting: Callable[[], int]) -> None:
         """Read a queue's length whenever metrics are read."""
         self._waiting.labels(name).set_function(waiting)
+
+    def totals(self, spent: Mapping[str, int], limits: Mapping[str, int], *, recovered: int, returned: int) -> None:
+        """What upkeep saw and did in one round, by cap."""
+        self._tokens.add("recovered", amount=recovered)
+        self._tokens.add("returned", amount=returned)
+        for cap, limit in limits.items():
+            self._spent.labels(cap, "limit").set(limit)
+            self._spent.labels(cap, "spent").set(spent.get(cap, 0))
 
     def watch_store(self, up: Callable[[], bool]) -> None:
         """Read whether the store answers whenever metrics are read."""

@@ -16,6 +16,8 @@ from takt.domain.feedback import FeedbackEvent
 from takt.domain.reasons import Reason, Status
 from takt.domain.request import Explain
 from takt.engine.force import force
+from takt.engine.totals import keep_up
+from takt.ports import Gift
 from tests.unit.engine.conftest import TellingScorer, World
 
 if TYPE_CHECKING:
@@ -179,3 +181,20 @@ def test_scarcity_does_not_bend_the_propensities(minimal: Catalog) -> None:
     for weights in found.values():
         error = np.std(weights) / np.sqrt(len(weights))
         assert abs(np.mean(weights) - 1.0) < 3.0 * error
+
+
+def test_upkeep_finishes_what_somebody_left(minimal: Catalog) -> None:
+    """A replica that stops between giving and taking strands nothing: any other takes it in, once."""
+    world = World(budget(minimal, 10, counts=Counts.IMPRESSION))
+    decide(world, crowd(world, 1))
+    totals, now_us = world.store.totals, world.clock.now_us()
+    ((origin, name, pool),) = [
+        (p, name, pool) for p, book in enumerate(totals.read()) for name, pool in book.pools.items() if pool.left > 1
+    ]
+    totals.give([Gift(name, origin, (origin + 1) % totals.partitions, 5, 10, pool.ends_us)])
+    kept = [keep_up(world.engine.force, totals, now_us) for _ in range(2)]
+    assert [5, 0] == [k.recovered for k in kept]
+    assert [{"budget": 1}, {"budget": 1}] == [k.spent for k in kept]
+    world.clock.advance(120 * MINUTE_US)
+    assert 1 == keep_up(world.engine.force, totals, world.clock.now_us()).returned
+    assert {"budget": 0} == keep_up(world.engine.force, totals, world.clock.now_us()).spent
