@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from takt.catalog.snapshot import Exploration
+    from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.merge import Estate, Merges, MergeStep
@@ -432,6 +433,14 @@ class EventCodec(Protocol):
 
     def encode_event(self, event: FeedbackEvent, profile_id: str, received_at_us: int) -> bytes:
         """One record. The profile id is empty where the event names nobody: its decision id then says who it was."""
+        ...
+
+
+class ChangeCodec(Protocol):
+    """The encoding of changes by hand in the log."""
+
+    def encode_change(self, change: LedgerChange) -> bytes:
+        """One record."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
+from takt.domain.contact import ChangeKind
 from takt.errors import RecordError
 from takt.v1 import decision_pb2, log_pb2, types_pb2
 from takt.wire import answer
@@ -16,6 +17,7 @@ from takt.wire.request import request_message
 
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Exploration
+    from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision, PlacementDecision
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.request import DecideRequest
@@ -28,6 +30,10 @@ RULE: Final[Mapping[str, Any]] = {
     "epsilon": types_pb2.EXPLORATION_RULE_EPSILON,
     "softmax": types_pb2.EXPLORATION_RULE_SOFTMAX,
     "squarecb": types_pb2.EXPLORATION_RULE_SQUARE_CB,
+}
+CHANGE: Final[Mapping[ChangeKind, Any]] = {
+    ChangeKind.RESET: log_pb2.LEDGER_CHANGE_RESET,
+    ChangeKind.BACKFILL: log_pb2.LEDGER_CHANGE_BACKFILL,
 }
 
 
@@ -79,6 +85,19 @@ class ProtobufCodec:
             event=event_message(event, received_at_us),
             profile_id=profile_id,
             received_at_us=received_at_us,
+        ).SerializeToString(deterministic=True)
+
+    def encode_change(self, change: LedgerChange) -> bytes:
+        """One change of a ledger by hand: who asked, when and why, and the entries that went and came."""
+        return log_pb2.LedgerChangeRecord(
+            record_version=RECORD_VERSION,
+            profile_id=change.profile_id,
+            change=CHANGE[change.kind],
+            actor=change.actor,
+            reason=change.reason,
+            changed_at_us=change.changed_us,
+            removed=change.removed,
+            added=change.added,
         ).SerializeToString(deterministic=True)
 
 

@@ -135,32 +135,50 @@ class ContactServiceListRequest(_message.Message):
     def __init__(self, profile: _Optional[_Union[_types_pb2.ProfileReference, _Mapping]] = ..., totals: _Optional[_Iterable[str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ContactServiceListResponse(_message.Message):
-    __slots__ = ("profile_id", "contacts", "caps", "as_of")
+    __slots__ = ("profile_id", "contacts", "caps", "as_of", "suppressions")
     PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
     CONTACTS_FIELD_NUMBER: _ClassVar[int]
     CAPS_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    SUPPRESSIONS_FIELD_NUMBER: _ClassVar[int]
     profile_id: str
     contacts: _containers.RepeatedCompositeFieldContainer[Contact]
     caps: _containers.RepeatedCompositeFieldContainer[CapState]
     as_of: _timestamp_pb2.Timestamp
-    def __init__(self, profile_id: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., caps: _Optional[_Iterable[_Union[CapState, _Mapping]]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    suppressions: _containers.RepeatedCompositeFieldContainer[Suppression]
+    def __init__(self, profile_id: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., caps: _Optional[_Iterable[_Union[CapState, _Mapping]]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suppressions: _Optional[_Iterable[_Union[Suppression, _Mapping]]] = ...) -> None: ...
+
+class Suppression(_message.Message):
+    __slots__ = ("offer", "group", "since", "until")
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    offer: str
+    group: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, offer: _Optional[str] = ..., group: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ContactServiceResetRequest(_message.Message):
-    __slots__ = ("profile", "channel", "offer", "before", "actor", "reason")
+    __slots__ = ("profile", "channel", "offer", "before", "actor", "reason", "group", "since")
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
     profile: _types_pb2.ProfileReference
     channel: str
     offer: str
     before: _timestamp_pb2.Timestamp
     actor: str
     reason: str
-    def __init__(self, profile: _Optional[_Union[_types_pb2.ProfileReference, _Mapping]] = ..., channel: _Optional[str] = ..., offer: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    group: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, profile: _Optional[_Union[_types_pb2.ProfileReference, _Mapping]] = ..., channel: _Optional[str] = ..., offer: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., group: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ContactServiceResetResponse(_message.Message):
     __slots__ = ("removed", "reset_at")

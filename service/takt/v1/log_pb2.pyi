@@ -2,12 +2,22 @@ from takt.v1 import decision_pb2 as _decision_pb2
 from takt.v1 import feedback_pb2 as _feedback_pb2
 from takt.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class LedgerChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEDGER_CHANGE_UNSPECIFIED: _ClassVar[LedgerChange]
+    LEDGER_CHANGE_RESET: _ClassVar[LedgerChange]
+    LEDGER_CHANGE_BACKFILL: _ClassVar[LedgerChange]
+LEDGER_CHANGE_UNSPECIFIED: LedgerChange
+LEDGER_CHANGE_RESET: LedgerChange
+LEDGER_CHANGE_BACKFILL: LedgerChange
 
 class DecisionRecord(_message.Message):
     __slots__ = ("record_version", "decision_id", "request_id", "request_digest", "profile_id", "partition", "decided_at_us", "snapshot_at_us", "versions", "stage", "request", "profile_record", "ledger", "context_record", "attempts", "commit_check", "exploration", "chain", "placements", "degradations", "answer")
@@ -147,3 +157,23 @@ class FeedbackRecord(_message.Message):
     profile_id: str
     received_at_us: int
     def __init__(self, record_version: _Optional[int] = ..., event: _Optional[_Union[_feedback_pb2.Event, _Mapping]] = ..., profile_id: _Optional[str] = ..., received_at_us: _Optional[int] = ...) -> None: ...
+
+class LedgerChangeRecord(_message.Message):
+    __slots__ = ("record_version", "profile_id", "change", "actor", "reason", "changed_at_us", "removed", "added")
+    RECORD_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    record_version: int
+    profile_id: str
+    change: LedgerChange
+    actor: str
+    reason: str
+    changed_at_us: int
+    removed: bytes
+    added: bytes
+    def __init__(self, record_version: _Optional[int] = ..., profile_id: _Optional[str] = ..., change: _Optional[_Union[LedgerChange, str]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., changed_at_us: _Optional[int] = ..., removed: _Optional[bytes] = ..., added: _Optional[bytes] = ...) -> None: ...
