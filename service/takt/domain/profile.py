@@ -68,3 +68,5 @@ class KnownProfile:
     written_us: int
     layout: str
     """Fingerprint, 16 hexadecimal digits, of the layout that the record was written in."""
+    absorbed: tuple[str, ...] = ()
+    """Ids of the profiles that were merged into this one."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from takt.clock import SECOND_US
+from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, WIDTH
 from takt.domain.reasons import Cause
 from takt.engine import answers
 from takt.engine.batch import Item
 from takt.engine.compute import compute
 from takt.engine.ledgers import entry_bytes, is_whole
+from takt.engine.link import REDIRECTS, Merger, takes_part
 from takt.engine.totals import Escrow, spends
 from takt.engine.validation import check
 from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError, StoreMarkerError
@@ -101,6 +103,8 @@ class Engine:
         self._limits = limits or Limits()
         self._escrow = Escrow(store.totals, clock)
         self._in_force = (force, RecordReader(force.catalog.spec, store.layouts()))
+        self.merger = Merger(store, clock=clock, spec=lambda: self.force.catalog.spec)
+        """Merges people, and leads to those who were merged."""
 
     @property
     def force(self) -> Force:
@@ -128,7 +132,7 @@ class Engine:
         """Answer every request, in order. A wrong request gets its error in its place; the others are untouched.
 
         Two round trips to the store for the batch, one more if people were named by identity, one for each round of
-        lost races.
+        lost races, and two for each merge that somebody named by an old name went through.
         """
         force, reader = self._in_force
         self._meter.batch(len(requests))
@@ -194,12 +198,12 @@ class Engine:
             if first is item:
                 continue
             if first.digest == item.digest:
-                batch.twins.setdefault(first.index, []).append(item.index)
+                batch.twins.setdefault(first.index, []).extend([item.index, *batch.twins.pop(item.index, [])])
             else:
                 batch.answers[item.index] = RequestIdReusedError(item.request.request_id)
         return list(firsts.values())
 
-    def _fetch(self, batch: Batch, items: list[Item]) -> list[Item]:
+    def _fetch(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
         """Read time, records and ledgers in one round trip. A ledger that is not whole fails closed."""
         ids = list(dict.fromkeys(item.profile_id for item in items))
         totals = len(batch.force.total_caps) > 0
@@ -210,10 +214,10 @@ class Engine:
             n = place[item.profile_id]
             read = replace(item, record=fetched.records[n], ledger=fetched.ledgers[n] or EMPTY, now_us=fetched.now_us)
             ready.append(replace(read, partition=fetched.partitions[n], pools=fetched.pools[n]) if totals else read)
-        return self._whole(batch, ready)
+        return self._whole(batch, ready, redirects)
 
-    def _whole(self, batch: Batch, items: list[Item]) -> list[Item]:
-        """The items whose ledger can be read; the others fall back."""
+    def _whole(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
+        """The items whose ledger can be read, after merges that they take part in; the others fall back."""
         whole = []
         for item in items:
             if is_whole(item.ledger):
@@ -222,7 +226,25 @@ class Engine:
                 batch.answers[item.index] = self._fallback(
                     batch, item.index, Cause.STORE, "the contact ledger could not be read; nobody is contacted", item
                 )
-        return whole
+        merging = [item for item in whole if takes_part(item.ledger)]
+        return self._led(batch, whole, merging, redirects) if merging else whole
+
+    def _led(self, batch: Batch, items: list[Item], merging: list[Item], redirects: int) -> list[Item]:
+        """The items, those of people in merges under the name and on the ledger that count now."""
+        leads = self.merger.follow([person_address(item.profile_id) for item in merging])
+        led: dict[int, Item] = {}
+        for item, lead in zip(merging, leads, strict=True):
+            if lead.settled and redirects < REDIRECTS:
+                led[item.index] = replace(item, profile_id=lead.profile_id)
+            else:
+                message = "profiles of this person are being merged"
+                batch.answers[item.index] = self._fallback(batch, item.index, Cause.CONTENTION, message, item)
+        named = {item.index for item in merging}
+        others = [item for item in items if item.index not in named]
+        distinct = self._distinct(batch, [*others, *led.values()])
+        again = [item for item in distinct if item.index in led]
+        settled = [item for item in distinct if item.index not in led]
+        return [*settled, *self._fetch(batch, again, redirects + 1)] if again else settled
 
     def _round(self, batch: Batch, reader: RecordReader, items: list[Item]) -> list[Item]:
         """Decide and commit; return what has to be decided again, on what came back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,9 @@ from takt.clock import DAY_US, MINUTE_US, SECOND_US
 from takt.domain.decision import address_of, ledger_code, person_address
 from takt.domain.feedback import EventOutcome, FeedbackOutcome
 from takt.domain.ledger import ENTRY, EntryState
+from takt.engine.link import REDIRECTS
 from takt.engine.validation import LONGEST_ID
-from takt.errors import Violation
+from takt.errors import StoreError, Violation
 from takt.identity import anonymous_id
 from takt.ports import Mark, MarkKind, MarkOutcome
 from takt.spelling import did_you_mean, shown
@@ -77,13 +79,29 @@ class Feedback:
                     record=self._codec.encode_event(event, person or "", now_us),
                 )
             )
-        outcomes = iter(self._store.mark(marks) if marks else [])
+        outcomes = iter(self._marked(marks))
         return [
             EventOutcome(event.event_id, FeedbackOutcome.REJECTED, tuple(violations))
             if violations
             else EventOutcome(event.event_id, OUTCOMES[next(outcomes)])
             for event, violations in zip(events, found, strict=True)
         ]
+
+    def _marked(self, marks: list[Mark]) -> list[MarkOutcome]:
+        """What became of each mark; those of people who are being merged or were go where their contacts are now."""
+        outcomes = [MarkOutcome.MERGING] * len(marks)
+        pending = list(range(len(marks)))
+        for _ in range(REDIRECTS):
+            answers = self._store.mark([marks[i] for i in pending]) if pending else []
+            for i, outcome in zip(pending, answers, strict=True):
+                outcomes[i] = outcome
+            pending = [i for i in pending if outcomes[i] is MarkOutcome.MERGING]
+            if not pending:
+                return outcomes
+            for i, lead in zip(pending, self._engine.merger.follow([marks[i].person for i in pending]), strict=True):
+                if lead.settled:
+                    marks[i] = replace(marks[i], person=person_address(lead.profile_id))
+        raise StoreError("profiles of a person are being merged; send the events again")
 
     def _people(self, events: Sequence[FeedbackEvent]) -> list[str | None]:
         """Profile id of each event's person; None where only the decision id says who it was."""

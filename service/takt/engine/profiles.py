@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from takt.domain.decision import person_address
 from takt.domain.person import Address
 from takt.domain.profile import KnownProfile, PutOutcome, PutResult
+from takt.engine.link import REDIRECTS, has_moved
 from takt.engine.validation import LONGEST_ID, MOST_IDENTITIES
-from takt.errors import NotFoundError, RecordError, Violation
+from takt.errors import NotFoundError, PreconditionError, RecordError, Violation
 from takt.features.reader import RecordReader, RowStatus
 from takt.features.record import pack_profiles, unpack_rows
 from takt.features.section import RECORD_HEADER
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from takt.clock import Clock
+    from takt.domain.merge import Linked
     from takt.domain.profile import ProfilePut
     from takt.domain.request import Identity, Scalar
     from takt.engine.engine import Engine
@@ -32,9 +35,10 @@ ATTEMPTS = 4
 """How often a write is made anew on what others wrote meanwhile."""
 
 TAKEN = {
-    ProfileOutcome.IDENTITY_TAKEN: "an identity leads to another profile; Link joins profiles",
+    ProfileOutcome.IDENTITY_TAKEN: "an identity leads to another profile; Link merges the two",
     ProfileOutcome.IDENTITY_HAS_CONTACTS: (
-        "an identity was contacted before it had a profile, and its contacts must not be forgotten; Link joins them"
+        "an identity was contacted before it had a profile, and its contacts must not be forgotten; "
+        "write the profile without it, then Link them"
     ),
 }
 
@@ -83,7 +87,8 @@ class Profiles:
         """What is kept about one person. Raises `NotFoundError` or `RecordError`."""
         if identity is not None:
             profile_id = self._store.resolve([identity])[0] or anonymous_id(identity.namespace, identity.value)
-        record = self._store.fetch([profile_id]).records[0]
+        ((person,), (record,)) = self._found([_Person(profile_id, [])])
+        profile_id = person.profile_id
         if record is None:
             raise NotFoundError("there is no such profile")
         array, status = self._reader().read([record])
@@ -101,7 +106,12 @@ class Profiles:
             address=row.address,
             written_us=int(header["written_us"]),
             layout=f"{int(header['layout']):016x}",
+            absorbed=self._store.merging.read([person_address(profile_id)])[0].absorbed,
         )
+
+    def link(self, profile_id: str, identities: Sequence[Identity]) -> Linked:
+        """State that names are one person's, and merge what they led to. See `takt.engine.link.Merger.link`."""
+        return self._engine.merger.link(profile_id, identities)
 
     @property
     def _spec(self) -> FeatureSpec:
@@ -127,11 +137,29 @@ class Profiles:
             people.setdefault(ids[i], _Person(ids[i], [])).writes.append(i)
         return list(people.values())
 
+    def _found(self, people: list[_Person]) -> tuple[list[_Person], list[bytes | None]]:
+        """The people under the ids that they go by after merges, and their records."""
+        for _ in range(REDIRECTS):
+            fetched = self._store.fetch([person.profile_id for person in people])
+            moved = [person for person, ledger in zip(people, fetched.ledgers, strict=True) if has_moved(ledger)]
+            if not moved:
+                return people, fetched.records
+            leads = self._engine.merger.follow([person_address(person.profile_id) for person in moved])
+            for person, lead in zip(moved, leads, strict=True):
+                person.profile_id = lead.profile_id
+            joined: dict[str, _Person] = {}
+            for person in people:
+                known = joined.setdefault(person.profile_id, person)
+                if known is not person:
+                    known.writes = sorted([*known.writes, *person.writes])
+            people = list(joined.values())
+        raise PreconditionError("profiles of these people are being merged; try again")
+
     def _write(
         self, puts: Sequence[ProfilePut], people: list[_Person], results: list[PutResult | None]
     ) -> list[_Person]:
         """Read, change, and write if nothing changed meanwhile; return whom that failed for."""
-        records = self._store.fetch([person.profile_id for person in people]).records
+        people, records = self._found(people)
         array, status = self._reader().read(records)
         before = unpack_rows(self._spec, array)
         after = []
@@ -155,7 +183,11 @@ class Profiles:
         ]
         again = []
         for person, write, outcome in zip(people, writes, self._store.put(writes), strict=True):
-            if outcome is ProfileOutcome.CHANGED:
+            if outcome in (ProfileOutcome.CHANGED, ProfileOutcome.MERGED):
+                again.append(person)
+                continue
+            taken = outcome is ProfileOutcome.IDENTITY_TAKEN
+            if taken and self._engine.merger.rename(person.profile_id, write.identities):
                 again.append(person)
                 continue
             for i in person.writes:

@@ -117,6 +117,7 @@ def profile(known: KnownProfile, times: Container[str]) -> profile_pb2.Profile:
         consents=[profile_pb2.Consent(purpose=name, granted=granted) for name, granted in known.consents.items()],
         written_at=timestamp(known.written_us),
         feature_fingerprint=known.layout,
+        absorbed_profile_ids=known.absorbed,
     )
 
 
