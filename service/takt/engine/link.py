@@ -82,19 +82,17 @@ class Merger:
     def lead(self, profile_ids: Sequence[str]) -> list[Lead]:
         """Whom n persons go by now. One round trip if nobody was merged."""
         leads = [Lead(profile_id, settled=True) for profile_id in profile_ids]
-        pending = list(range(len(leads)))
-        for _ in range(REDIRECTS):
-            cards = self._steps.read([person_address(leads[i].profile_id) for i in pending]) if pending else []
-            moving = []
-            for i, card in zip(pending, cards, strict=True):
-                if card.leads_to or card.pending:
-                    leads[i] = self._followed(card)
-                    if leads[i].settled:
-                        moving.append(i)
-            if not moving:
+        for _ in range(REDIRECTS if leads else 0):
+            cards = self._steps.read([person_address(lead.profile_id) for lead in leads])
+            merging = [i for i, card in enumerate(cards) if card.leads_to or card.pending]
+            if not merging:
                 return leads
-            pending = moving
-        return [Lead(lead.profile_id, lead.settled and i not in pending) for i, lead in enumerate(leads)]
+            for i in merging:
+                leads[i] = self._followed(cards[i])
+            if not all(lead.settled for lead in leads):
+                return leads
+            # all of them once more: what was finished for one may have moved another
+        return [Lead(lead.profile_id, settled=False) for lead in leads]
 
     def link(self, profile_id: str, identities: Sequence[Identity]) -> Linked:
         """State that all these names are one person's; merges the profiles that they led to.
