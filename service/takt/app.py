@@ -25,6 +25,7 @@ from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
 from takt.domain.request import DecideRequest, PlacementAsk
+from takt.engine.contacts import Contacts
 from takt.engine.engine import Engine, Limits
 from takt.engine.feedback import Feedback
 from takt.engine.force import Force, force
@@ -44,6 +45,7 @@ from takt.redis.store import RedisStore
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address as StoreAddress
 from takt.rpc.calls import Calls
+from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
@@ -115,6 +117,7 @@ class Parts:
     engine: Engine
     feedback: Feedback
     profiles: Profiles
+    contacts: Contacts
     store: RedisStore
     embedded: EmbeddedServer | None
     """The store's server, where it is our own."""
@@ -158,6 +161,7 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
             engine=engine,
             feedback=Feedback(engine, store, codec, clock=clock),
             profiles=Profiles(engine, store, clock=clock, make_id=lambda: uuid4().hex),
+            contacts=Contacts(engine, store, codec),
             store=store,
             embedded=embedded,
         )
@@ -248,6 +252,7 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
         profile=ProfileService(
             parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
         ),
+        contact=ContactService(parts.contacts, admin, calls=calls),
         tls=tls,
         token=token,
     )

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from takt.errors import TaktError, Violation
 from takt.rpc.calls import Calls, unserved
+from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import FeedbackService
 from takt.rpc.profile import ProfileService
@@ -25,6 +26,7 @@ from takt.settings import Address, Settings, SettingsError, label
 from takt.v1 import (
     catalog_pb2,
     contact_pb2,
+    contact_pb2_grpc,
     decision_pb2,
     decision_pb2_grpc,
     feedback_pb2,
@@ -66,7 +68,7 @@ ADMIN: Final = tuple(
         (model_pb2, "ModelService"),
     )
 )
-NOT_SERVED: Final = ("ContactService", "CatalogService", "ModelService")
+NOT_SERVED: Final = ("CatalogService", "ModelService")
 
 
 class ListenError(TaktError):
@@ -140,6 +142,7 @@ class Servers:
         decision: DecisionService,
         feedback: FeedbackService,
         profile: ProfileService,
+        contact: ContactService,
         tls: Tls | None = None,
         token: str | None = None,
     ) -> None:
@@ -153,6 +156,7 @@ class Servers:
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._public)
         self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
         profile_pb2_grpc.add_ProfileServiceServicer_to_server(profile, self._admin)
+        contact_pb2_grpc.add_ContactServiceServicer_to_server(contact, self._admin)
         self._admin.add_generic_rpc_handlers(tuple(unserved(s) for s in ADMIN if s.name in NOT_SERVED))
         for server, services in ((self._public, PUBLIC), (self._admin, ADMIN)):
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -12,14 +12,24 @@ from typing import Any
 import grpc
 
 from takt.clock import SystemClock
+from takt.domain.contact import (
+    BackfillOutcome,
+    BackfillResult,
+    ContactView,
+    OutsideContact,
+    Person,
+    Reset,
+    ResetResult,
+)
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions
 from takt.domain.feedback import EventOutcome, FeedbackEvent, FeedbackOutcome
 from takt.domain.profile import KnownProfile
 from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest, Identity
-from takt.errors import RecordError, TaktError
+from takt.errors import NotFoundError, PreconditionError, RecordError, TaktError
 from takt.observation.metrics import Metrics
 from takt.rpc.calls import Calls
+from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
@@ -92,6 +102,20 @@ class Work:
         """Find something that cannot be read."""
         raise RecordError(f"the record of {'an identity' if identity else 'a profile'} is damaged: {len(profile_id)}")
 
+    def view(self, person: Person, *, since_us: int | None = None, until_us: int | None = None) -> ContactView:
+        """Find somebody whom nobody knows."""
+        raise NotFoundError(f"there is no such profile: {person}, {since_us}, {until_us}")
+
+    def reset(self, reset: Reset) -> ResetResult:
+        """Find others at work."""
+        raise PreconditionError(f"others keep changing the contacts of {reset.person}")
+
+    def backfill(self, contacts: Sequence[OutsideContact], *, actor: str, reason: str) -> list[BackfillResult]:
+        """Add nothing."""
+        assert actor
+        assert reason
+        return [BackfillResult(contact.contact_id, BackfillOutcome.UNAVAILABLE) for contact in contacts]
+
     async def taken_up(self) -> None:
         """Wait until a batch is at work."""
         await asyncio.to_thread(self.busy.wait)
@@ -145,6 +169,7 @@ async def front(
         ),
         feedback=FeedbackService(events, calls=calls),
         profile=ProfileService(work, admin, calls=calls, times=frozenset),
+        contact=ContactService(work, admin, calls=calls),
         tls=tls,
         token=token,
     )

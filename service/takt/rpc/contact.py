@@ -1,0 +1,118 @@
+"""`takt.v1.ContactService`: who was contacted when, what still counts, and how to repair it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Protocol
+
+from takt.domain.contact import BackfillResult, ContactView, OutsideContact, Person, Reset, ResetResult
+from takt.errors import InvalidRequestError, Violation
+from takt.rpc.calls import Calls, Context, answering
+from takt.rpc.errors import NotServedError, abort, refusal
+from takt.rpc.gather import Gather
+from takt.v1 import contact_pb2, contact_pb2_grpc
+from takt.wire.contact import (
+    accountable,
+    backfill_result,
+    outside_contact,
+    person,
+    reset,
+    reset_response,
+    span,
+    view,
+)
+
+MOST_CONTACTS: Final = 1000
+
+Thunk = Callable[[], Any]
+
+
+class ContactWork(Protocol):
+    """What contacts can be asked, blocking."""
+
+    def view(self, person: Person, *, since_us: int | None = None, until_us: int | None = None) -> ContactView:
+        """A person's contacts and caps. Raises `NotFoundError` or `RecordError`."""
+        ...
+
+    def reset(self, reset: Reset) -> ResetResult:
+        """Take contacts out of what is counted. Raises what `view` does, and `PreconditionError`."""
+        ...
+
+    def backfill(self, contacts: Sequence[OutsideContact], *, actor: str, reason: str) -> Sequence[BackfillResult]:
+        """Add contacts; results in order, fields of violations relative to the contact."""
+        ...
+
+
+class ContactService(contact_pb2_grpc.ContactServiceServicer):
+    """Lists, resets and backfills contacts; the audit and the state of totals are not served by this version."""
+
+    def __init__(self, contacts: ContactWork, gather: Gather[Thunk, Any], *, calls: Calls) -> None:
+        """`gather` calls what it is asked."""
+        self.calls = calls
+        self._contacts = contacts
+        self._gather = gather
+
+    @answering
+    async def List(  # noqa: N802 - the contract's name
+        self, request: contact_pb2.ContactServiceListRequest, _: Context
+    ) -> contact_pb2.ContactServiceListResponse:
+        """One person's contacts and caps."""
+        found: list[Violation] = []
+        whom = person(request.profile, "profile", found)
+        since_us, until_us = span(request, "since", "until", found)
+        if request.totals:
+            found.append(Violation("totals", "the state of totals is not served by this version; leave it out"))
+        _refuse(found)
+        asked = partial(self._contacts.view, whom, since_us=since_us, until_us=until_us)
+        return view(await self._gather.ask(asked))
+
+    @answering
+    async def Reset(  # noqa: N802 - the contract's name
+        self, request: contact_pb2.ContactServiceResetRequest, _: Context
+    ) -> contact_pb2.ContactServiceResetResponse:
+        """Take contacts of one person out of what is counted."""
+        found: list[Violation] = []
+        wanted = reset(request, found)
+        _refuse(found)
+        return reset_response(await self._gather.ask(partial(self._contacts.reset, wanted)))
+
+    @answering
+    async def Backfill(  # noqa: N802 - the contract's name
+        self, request: contact_pb2.ContactServiceBackfillRequest, _: Context
+    ) -> contact_pb2.ContactServiceBackfillResponse:
+        """One result per contact, in order. A contact that is wrong does not stop the others."""
+        found: list[Violation] = []
+        actor, reason = accountable(request, found)
+        if not 1 <= len(request.contacts) <= MOST_CONTACTS:
+            given = f"{len(request.contacts)} given, from 1 to {MOST_CONTACTS} can be added at once"
+            found.append(Violation("contacts", given))
+        if request.HasField("covered_since"):
+            found.append(Violation("covered_since", "is not served by this version; leave it out"))
+        _refuse(found)
+        read = [outside_contact(contact, f"contacts[{n}]") for n, contact in enumerate(request.contacts)]
+        right = [contact for contact in read if isinstance(contact, OutsideContact)]
+        work = partial(self._contacts.backfill, right, actor=actor, reason=reason)
+        added = iter(await self._gather.ask(work) if right else ())
+        results = [
+            result if isinstance(result, BackfillResult) else _placed(next(added), f"contacts[{n}]")
+            for n, result in enumerate(read)
+        ]
+        return contact_pb2.ContactServiceBackfillResponse(results=[backfill_result(result) for result in results])
+
+    async def Audit(self, _: Any, context: Context) -> None:  # noqa: N802 - the contract's name
+        """Not served yet."""
+        await abort(context, refusal(NotServedError("ContactService.Audit")))
+
+
+def _refuse(found: Sequence[Violation]) -> None:
+    if found:
+        raise InvalidRequestError(tuple(found))
+
+
+def _placed(result: BackfillResult, path: str) -> BackfillResult:
+    """A result whose violations say where in the request the contact stands."""
+    if not result.violations:
+        return result
+    return replace(result, violations=tuple(Violation(f"{path}.{v.field}", v.message) for v in result.violations))
