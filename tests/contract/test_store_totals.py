@@ -326,3 +326,14 @@ def test_any_history_of_totals_is_the_same_in_memory(harness: Harness, steps: li
                 if given_name == pooled
             )
             assert limit == on_the_way + sum(book.pools[pooled].allotted for book in books if pooled in book.pools)
+
+
+def test_a_merge_spends_what_the_absorbed_person_holds(harness: Harness) -> None:
+    """Confirmations will go to somebody else's ledger, so nothing comes back that was perhaps shown."""
+    person = opened(harness.store, 10)
+    commit(harness.store, person, "r", spend())
+    harness.store.merging.expect("winner", person)
+    harness.store.merging.seal(person, "winner")
+    harness.clock.advance(1_801_000_000)
+    assert 0 == harness.store.totals.sweep()
+    assert 1 == pool(harness.store, home(harness.store)).spent  # type: ignore[union-attr]

@@ -33,6 +33,10 @@ class Shelves(Protocol):
         """Remember ids of `recall` for a person, those excepted that are remembered already."""
         ...
 
+    def spend_holds(self, person: bytes, contacts: Sequence[tuple[int, int, int]]) -> None:
+        """Spend for good the tokens that contacts (decision, offer, placement) of a person hold."""
+        ...
+
     def forget(self, person: bytes) -> None:
         """Remember no id of a person."""
         ...
@@ -89,6 +93,8 @@ class MemoryMerging:
                 absorbed=card.absorbed,
             )
             if not card.leads_to:
+                made = [(e.decision, e.offer, e.placement) for e in ledger.entries if e.is_contact]
+                self.shelves.spend_holds(person_address(loser), made)
                 self._keep(loser, replace(ledger, state=LedgerState.MOVED).tightened(now_us))
                 self._file(loser, replace(card, profile_id=loser, leads_to=winner))
             return MergeStep.DONE, estate

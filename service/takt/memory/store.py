@@ -299,6 +299,10 @@ class MemoryStore:
         known = ids.previous | ids.current
         return tuple((name.encode(), _AT.pack(found.at) + found.digest) for name, found in known.items())
 
+    def spend_holds(self, person: bytes, contacts: Sequence[tuple[int, int, int]]) -> None:
+        """See `takt.memory.merging.Shelves`."""
+        self.totals.spend_holds(person, contacts)
+
     def remember(self, person: bytes, ids: Sequence[tuple[bytes, bytes]]) -> None:
         """See `takt.memory.merging.Shelves`."""
         known = self._remembered(person, self._clock.now_us())

@@ -113,6 +113,13 @@ class MemoryTotals:
                     ):
                         part.count(name, 1)
 
+    def spend_holds(self, address: bytes, contacts: Sequence[tuple[int, int, int]]) -> None:
+        """Spend for good what contacts (decision, offer, placement) hold. The lock is held."""
+        part = self.parts[self.partition_at(address)]
+        made = set(contacts)
+        for token in [t for t in part.holds if (t.decision, t.offer, t.placement) in made]:
+            del part.holds[token]
+
     def read(self) -> list[Book]:
         """See `takt.ports.Totals`."""
         with self._lock:

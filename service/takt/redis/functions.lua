@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 3
+-- revision: 4
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -232,6 +232,26 @@ local function settled(pools_key, holds_key, returned_key, contacts, kind, now)
                     if redis.call('ZREM', returned_key, hold) == 1 then
                         count(pools_key, field, 1)
                     end
+                end
+            end
+        end
+    end
+end
+
+-- Spends for good what the contacts of a ledger hold: their confirmations will go elsewhere.
+local function spend_holds(pools_key, holds_key, ledger)
+    if redis.call('EXISTS', holds_key) == 0 then
+        return
+    end
+    local fields = redis.call('HKEYS', pools_key)
+    for start = WIDTH + 1, #ledger, WIDTH do
+        if string.byte(ledger, start + 30) < SUPPRESSION then
+            local contact = string.sub(ledger, start + 8, start + 15)
+                .. string.sub(ledger, start + 20, start + 23)
+                .. string.sub(ledger, start + 28, start + 29)
+            for _, field in ipairs(fields) do
+                for _, letter in ipairs(EVENTS) do
+                    redis.call('ZREM', holds_key, field .. contact .. letter)
                 end
             end
         end
@@ -839,7 +859,7 @@ local function all_ids(batch, base, log, answer)
     end
 end
 
--- keys: marker, log, profile, ledger, ids, merges of the loser
+-- keys: marker, log, profile, ledger, ids, merges of the loser, pools, holds
 -- frame: loser u2 + bytes, winner u2 + bytes
 -- answer: a code, or {DONE, profile, ledger, number of absorbed, these, then per id: id, what is remembered}
 local function seal(batch, keys, at, frame)
@@ -867,6 +887,7 @@ local function seal(batch, keys, at, frame)
     end
     all_ids(batch, ids_key, log, answer)
     if card.leads_to == '' then
+        spend_holds(keys[at + 7], keys[at + 8], ledger)
         turn(ledger_key, ledger, MOVED, batch.now)
         card.own, card.leads_to = loser, winner
         write_card(merges_key, card)
@@ -1031,7 +1052,7 @@ local function takt_expect_v1(keys, args)
 end
 
 local function takt_seal_v1(keys, args)
-    return each(keys, args, 6, seal, CORRUPT)
+    return each(keys, args, 8, seal, CORRUPT)
 end
 
 local function takt_absorb_v1(keys, args)

@@ -49,7 +49,10 @@ class RedisMerging:
     def seal(self, loser: str, winner: str) -> tuple[MergeStep, Estate | None]:
         """See `takt.ports.Merging`."""
         person = self._keys(loser)
-        touched = (person.marker, person.log, person.profile, person.ledger, person.ids, person.merges)
+        touched = (
+            *(person.marker, person.log, person.profile, person.ledger, person.ids, person.merges),
+            *(person.pools, person.holds),
+        )
         unit = Unit(person.partition, touched, _short(loser) + _short(winner))
         ((answer, _),) = self._calls.run("merge", "takt_seal_v1", [unit])
         if isinstance(answer, int):
