@@ -14,9 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from takt.cli.exits import CallRefusedError, UnreachableError
-from takt.cli.messages import Question, Taken, event_taken, profile_taken
+from takt.cli.messages import Question, Taken, contact_taken, event_taken, profile_taken, whom
 from takt.errors import NotFoundError, TaktError, Violation
 from takt.v1 import (
+    contact_pb2,
+    contact_pb2_grpc,
     decision_pb2,
     decision_pb2_grpc,
     feedback_pb2,
@@ -85,6 +87,7 @@ class Client:
         self._feedback = feedback_pb2_grpc.FeedbackServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no Watch
         self._profiles = profile_pb2_grpc.ProfileServiceStub(self._channel)
+        self._contacts = contact_pb2_grpc.ContactServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         """Use it as `with Client(door) as client:`."""
@@ -132,15 +135,25 @@ class Client:
 
     def get(self, profile_id: str = "", *, identity: types_pb2.Identity | None = None) -> profile_pb2.Profile:
         """Read one profile, by its id or by an identity. Raises `NotFoundError` where there is none."""
-        named = (
-            types_pb2.ProfileReference(identity=identity)
-            if identity is not None
-            else types_pb2.ProfileReference(profile_id=profile_id)
-        )
+        named = whom(profile_id, identity)
         found: profile_pb2.ProfileServiceGetResponse = self._call(
             self._profiles.Get, profile_pb2.ProfileServiceGetRequest(profile=named)
         )
         return found.profile
+
+    def contacts(self, request: contact_pb2.ContactServiceListRequest) -> contact_pb2.ContactServiceListResponse:
+        """A person's contacts and caps. Raises `NotFoundError` where there is nobody."""
+        found: contact_pb2.ContactServiceListResponse = self._call(self._contacts.List, request)
+        return found
+
+    def reset(self, request: contact_pb2.ContactServiceResetRequest) -> int:
+        """Take contacts of a person out of what is counted; how many. Raises `NotFoundError` where there is nobody."""
+        return int(self._call(self._contacts.Reset, request).removed)
+
+    def backfill(self, contacts: Sequence[contact_pb2.BackfillContact], *, actor: str, reason: str) -> list[Taken]:
+        """Add up to 1,000 contacts of another system; one result each, in their order."""
+        request = contact_pb2.ContactServiceBackfillRequest(contacts=contacts, actor=actor, reason=reason)
+        return [contact_taken(result) for result in self._call(self._contacts.Backfill, request).results]
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:

@@ -17,7 +17,7 @@ ROWS = 500
 BYTES = 2 * 1024 * 1024
 """Bytes in one call; half of what the service takes."""
 
-SENT_PATH = re.compile(r"^(?:profiles|events)\[\d+\]\.?")
+SENT_PATH = re.compile(r"^(?:profiles|events|contacts)\[\d+\]\.?")
 """The batch's own part of a path that the service names: it means nothing to who wrote the file."""
 
 

@@ -21,6 +21,7 @@ OWN = {
     "decide": ("takt.cli.decide:decide", "Ask a running service what to say to a customer."),
     "record": ("takt.cli.record:record", "Tell a running service what became of a decision."),
     "profile": ("takt.cli.profile:profile", "Write and read profiles of a running service."),
+    "contacts": ("takt.cli.contacts:contacts", "See and correct who was contacted, and what still counts."),
     "check": ("takt.cli.check:check", "Check a workspace: every error with file, line and key."),
     "model": ("takt.cli.model:model", "Check model bundles."),
     "store": ("takt.cli.store:store", "Prepare a store."),

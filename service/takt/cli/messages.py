@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from takt.cli import values
 from takt.cli.values import Plain, refuse
 from takt.errors import InvalidRequestError, Violation
 from takt.spelling import did_you_mean, shown
-from takt.v1 import decision_pb2, feedback_pb2, profile_pb2, types_pb2
+from takt.v1 import contact_pb2, decision_pb2, feedback_pb2, profile_pb2, types_pb2
 
 Answer: TypeAlias = decision_pb2.DecideResponse
 PlacementAnswer: TypeAlias = decision_pb2.PlacementDecision
@@ -49,6 +51,7 @@ EVENT_KEYS = (
     "attributes",
     "value",
 )
+CONTACT_KEYS = ("contact_id", "profile_id", "identity", "counted_at", "channel", "offer", "placement")
 READ_ONLY_KEYS = ("anonymous", "written_at", "feature_fingerprint", "absorbed_profile_ids")
 """What reading a profile adds; taken back without a word, so that what was read can be written."""
 
@@ -170,17 +173,93 @@ def event(given: Mapping[str, Any]) -> feedback_pb2.Event:
         attributes=reading.values("attributes"),
         value=reading.number("value"),
     )
-    if when := reading.text("occurred_at"):
-        try:
-            made.occurred_at.CopyFrom(values.moment(when, "occurred_at"))
-        except InvalidRequestError as error:
-            reading.violations.extend(error.violations)
+    if when := reading.moment("occurred_at"):
+        made.occurred_at.CopyFrom(when)
     if not made.type:
         reading.wrong("type", "is missing; give one that the catalog declares, such as click")
     if not (made.decision_id or made.profile_id or made.HasField("identity")):
         reading.wrong("decision_id", "a decision_id, or a profile_id or identity, has to be given")
     reading.done()
     return made
+
+
+def outside_contact(given: Mapping[str, Any]) -> contact_pb2.BackfillContact:
+    """A contact of another system as JSON has it. Raises `InvalidRequestError` with everything that is wrong."""
+    reading = _Reading(given)
+    reading.only(CONTACT_KEYS)
+    made = contact_pb2.BackfillContact(
+        contact_id=reading.text("contact_id"),
+        channel=reading.text("channel"),
+        offer=reading.text("offer"),
+        placement=reading.text("placement"),
+    )
+    profile_id, identities = reading.text("profile_id"), reading.identities("identity")
+    if bool(profile_id) == bool(identities):
+        reading.wrong("profile_id", "either a profile_id or an identity has to be given")
+    else:
+        made.profile.CopyFrom(whom(profile_id, next(iter(identities), None)))
+    if when := reading.moment("counted_at"):
+        made.counted_at.CopyFrom(when)
+    for key in ("contact_id", "counted_at", "channel"):
+        if not given.get(key):
+            reading.wrong(key, "is missing")
+    reading.done()
+    return made
+
+
+def whom(profile_id: str, identity: types_pb2.Identity | None) -> types_pb2.ProfileReference:
+    """A person, by an identity if there is one."""
+    if identity is not None:
+        return types_pb2.ProfileReference(identity=identity)
+    return types_pb2.ProfileReference(profile_id=profile_id)
+
+
+def contacts_plain(found: contact_pb2.ContactServiceListResponse) -> dict[str, Any]:
+    """A person's contacts and caps as JSON."""
+    return {
+        "profile_id": found.profile_id,
+        "as_of": values.written(found.as_of),
+        "contacts": [
+            _given(
+                counted_at=values.written(contact.counted_at),
+                state=_word(contact_pb2.ContactState.Name(contact.state), "CONTACT_STATE_"),
+                channel=contact.channel,
+                placement=contact.placement,
+                offer=contact.offer,
+                group=contact.group,
+                decision_id=contact.decision_id,
+                hold_expires_at=values.written(contact.hold_expires_at),
+            )
+            for contact in found.contacts
+        ],
+        "caps": [
+            _given(
+                cap=cap.cap,
+                scope=_word(contact_pb2.CapScope.Name(cap.scope), "CAP_SCOPE_"),
+                subject=cap.subject,
+                limit=cap.limit,
+                counted=cap.counted,
+                held=cap.held,
+                window_start=values.written(cap.window_start),
+                window_end=values.written(cap.window_end),
+                next_possible_at=values.written(cap.next_possible_at),
+            )
+            for cap in found.caps
+        ],
+        "suppressions": [
+            _given(offer=one.offer, group=one.group, since=values.written(one.since), until=values.written(one.until))
+            for one in found.suppressions
+        ],
+    }
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Fields without those that say nothing."""
+    return {name: one for name, one in fields.items() if one != ""}
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower()
 
 
 def json_line(text: str) -> Mapping[str, Any]:
@@ -235,6 +314,14 @@ class _Reading:
             return found
         self.wrong(key, f"is {type(found).__name__}; a number is expected")
         return None
+
+    def moment(self, key: str) -> Timestamp | None:
+        found = self.text(key)
+        try:
+            return values.moment(found, key) if found else None
+        except InvalidRequestError as error:
+            self.violations.extend(error.violations)
+            return None
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         found = self.given.get(key)
@@ -293,6 +380,12 @@ def profile_taken(result: profile_pb2.ProfileWriteResult) -> Taken:
     """What became of a profile."""
     outcome = profile_pb2.ProfileWriteOutcome.Name(result.outcome).removeprefix("PROFILE_WRITE_OUTCOME_")
     return Taken(result.profile_id, outcome.lower(), _violations(result.violations))
+
+
+def contact_taken(result: contact_pb2.BackfillResult) -> Taken:
+    """What became of a contact of another system."""
+    outcome = contact_pb2.BackfillOutcome.Name(result.outcome).removeprefix("BACKFILL_OUTCOME_")
+    return Taken(result.contact_id, outcome.lower(), _violations(result.violations))
 
 
 def event_taken(result: feedback_pb2.EventResult) -> Taken:

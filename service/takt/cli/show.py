@@ -166,6 +166,26 @@ def profile_table(out: Console, profile: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def contacts_tables(out: Console, found: Mapping[str, Any]) -> None:
+    """Contacts, caps and suppressions, as `takt.cli.messages.contacts_plain` gives them."""
+    out.print(f"[bold]{escape(found['profile_id'])}[/] as of {found['as_of']}")
+    columns = {
+        "contacts": ("counted_at", "state", "channel", "placement", "offer", "hold_expires_at", "decision_id"),
+        "caps": ("cap", "scope", "subject", "limit", "counted", "held", "window_start", "next_possible_at"),
+        "suppressions": ("offer", "group", "since", "until"),
+    }
+    for what, names in columns.items():
+        if not found[what]:
+            out.print(f"\n[bold]no {what}[/]")
+            continue
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"\n{what}", title_justify="left")
+        for name in names:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for row in found[what]:
+            table.add_row(*(escape(str(row.get(name, ""))) for name in names))
+        out.print(table)
+
+
 def _written(one: Any) -> str:
     if isinstance(one, list):
         return ", ".join(map(str, one)) or "(none)"

@@ -16,6 +16,8 @@ from grpc_status import rpc_status
 
 from takt.cli.main import main
 from takt.v1 import (
+    contact_pb2,
+    contact_pb2_grpc,
     decision_pb2,
     decision_pb2_grpc,
     feedback_pb2,
@@ -30,6 +32,7 @@ class Service(
     decision_pb2_grpc.DecisionServiceServicer,
     feedback_pb2_grpc.FeedbackServiceServicer,
     profile_pb2_grpc.ProfileServiceServicer,
+    contact_pb2_grpc.ContactServiceServicer,
 ):
     """Keeps what it was asked, and answers with what `answers` makes of it."""
 
@@ -62,6 +65,18 @@ class Service(
         """See the base class."""
         return self._answer(request, context)
 
+    def List(self, request: contact_pb2.ContactServiceListRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
+    def Reset(self, request: contact_pb2.ContactServiceResetRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
+    def Backfill(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
 
 @pytest.fixture
 def service() -> Iterator[Service]:
@@ -71,6 +86,7 @@ def service() -> Iterator[Service]:
     decision_pb2_grpc.add_DecisionServiceServicer_to_server(made, server)
     feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(made, server)
     profile_pb2_grpc.add_ProfileServiceServicer_to_server(made, server)
+    contact_pb2_grpc.add_ContactServiceServicer_to_server(made, server)
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     yield made

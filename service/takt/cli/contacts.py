@@ -1,0 +1,150 @@
+"""`takt contacts`: see and correct who was contacted, over the administrative address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TextIO
+
+import click
+
+from takt.cli import lines, values
+from takt.cli.client import Client, Door
+from takt.cli.messages import contacts_plain, identity, outside_contact, whom
+from takt.cli.options import admin_door, as_json
+from takt.cli.show import console, contacts_tables, counting, tally_and_end
+from takt.v1 import contact_pb2, types_pb2
+
+_who = (
+    click.argument("profile_id", default="", metavar="[ID]"),
+    click.option("--identity", "name", default="", metavar="NAMESPACE=VALUE", help="The customer, by an identity."),
+)
+_why = (
+    click.option(
+        "--actor", required=True, envvar="TAKT_ACTOR", show_envvar=True, metavar="NAME", help="Who asks, for the log."
+    ),
+    click.option("--reason", required=True, metavar="TEXT", help="Why, for the log; without personal data."),
+)
+
+
+def _with(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command several arguments and options, in this order."""
+
+    def given(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return given
+
+
+@click.group()
+def contacts() -> None:
+    """See and correct who was contacted, and what still counts.
+
+    Contacts are personal data. They are served on the administrative address, which is the machine's own unless the
+    service was told otherwise; then it wants a token. Every change is logged with who made it and why.
+    """
+
+
+@contacts.command("list")
+@_with(*_who)
+@click.option("--since", default="", metavar="TIME", help="Only contacts from then on, like 2026-01-31T12:00:00Z.")
+@click.option("--until", default="", metavar="TIME", help="Only contacts before then.")
+@as_json
+@admin_door
+def list_contacts(*, door: Door, as_json: bool, profile_id: str, name: str, since: str, until: str) -> None:
+    """Show one customer's contacts, and when each cap has room for the next.
+
+    \b
+    Examples:
+      takt contacts list hh-0001
+      takt contacts list --identity login=anna --since 2026-01-01T00:00:00Z --json
+
+    A contact is held, confirmed, late (confirmed after its hold had expired, and counting since), released, expired, or
+    backfilled. Without a date under "next possible at", a cap has room now.
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    request = contact_pb2.ContactServiceListRequest(
+        profile=_named(profile_id, name),
+        since=values.moment(since, "--since") if since else None,
+        until=values.moment(until, "--until") if until else None,
+    )
+    with Client(door) as client:
+        found = contacts_plain(client.contacts(request))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        contacts_tables(console(), found)
+
+
+@contacts.command()
+@_with(*_who)
+@click.option("--channel", default="", metavar="NAME", help="Only contacts on this channel.")
+@click.option("--offer", default="", metavar="ID", help="Only contacts with this offer.")
+@click.option("--group", default="", metavar="NAME", help="Only contacts with offers of this group.")
+@click.option("--since", default="", metavar="TIME", help="Only contacts from then on.")
+@click.option("--before", default="", metavar="TIME", help="Only contacts before then.")
+@click.option("--all", "everything", is_flag=True, help="All contacts; needed where nothing else narrows it down.")
+@_with(*_why)
+@as_json
+@admin_door
+def reset(
+    *, door: Door, as_json: bool, profile_id: str, name: str, since: str, before: str, everything: bool, **fields: str
+) -> None:
+    """Take one customer's contacts out of what is counted.
+
+    \b
+    Examples:
+      takt contacts reset hh-0001 --offer milk --actor anna --reason "a test went live"
+      takt contacts reset hh-0001 --all --actor anna --reason "asked for a fresh start"
+
+    What is given must all hold. The contacts stay in the decision log, suppressions stay in force, and budgets over all
+    customers get nothing back.
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    narrowed = any((fields["channel"], fields["offer"], fields["group"], since, before))
+    if narrowed == everything:
+        raise click.UsageError("say which contacts (--channel, --offer, --group, --since, --before) or --all")
+    request = contact_pb2.ContactServiceResetRequest(
+        profile=_named(profile_id, name),
+        since=values.moment(since, "--since") if since else None,
+        before=values.moment(before, "--before") if before else None,
+        **fields,
+    )
+    with Client(door) as client:
+        removed = client.reset(request)
+    click.echo(json.dumps({"removed": removed}) if as_json else f"{removed} contacts no longer count")
+
+
+@contacts.command()
+@click.argument("source", type=click.File(encoding="utf-8"), metavar="FILE")
+@_with(*_why)
+@as_json
+@admin_door
+def backfill(*, door: Door, as_json: bool, source: TextIO, actor: str, reason: str) -> None:
+    """Add contacts of other systems from JSON lines in FILE (- for stdin), so that they count.
+
+    \b
+    Example:
+      takt contacts backfill sent.jsonl --actor crm --reason "letters of January"
+
+    A line is one contact. Its id makes it known again, so that a file can be sent twice without harm.
+
+    \b
+      {"contact_id": "crm-1", "profile_id": "c-17", "counted_at": "2026-01-31T12:00:00Z", "channel": "email",
+       "offer": "milk"}
+
+    Instead of profile_id, "identity": {"login": "anna"} may stand; offer and placement are left out where they are none
+    of the catalog's. Lines that are wrong are named and do not stop the others; the command then ends with 1.
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    with Client(door) as client, counting("contacts", source) as sent:
+        call = partial(client.backfill, actor=actor, reason=reason)
+        tally = lines.send(lines.read(source, outside_contact), call, sent)
+    tally_and_end(tally, name=source.name, as_json=as_json)
+
+
+def _named(profile_id: str, name: str) -> types_pb2.ProfileReference:
+    """Whom the command line names."""
+    if (not profile_id) == (not name):
+        raise click.UsageError("give either the profile's ID or --identity")
+    return whom(profile_id, identity(name) if name else None)
