@@ -155,6 +155,12 @@ class Client:
         request = contact_pb2.ContactServiceBackfillRequest(contacts=contacts, actor=actor, reason=reason)
         return [contact_taken(result) for result in self._call(self._contacts.Backfill, request).results]
 
+    def link(self, profile_id: str, identities: Sequence[types_pb2.Identity]) -> profile_pb2.ProfileServiceLinkResponse:
+        """State that names are one person's; the profiles that they led to are merged."""
+        request = profile_pb2.ProfileServiceLinkRequest(profile_id=profile_id, identities=identities)
+        linked: profile_pb2.ProfileServiceLinkResponse = self._call(self._profiles.Link, request)
+        return linked
+
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
             return method(request, timeout=self._door.timeout_s, metadata=self._metadata)

@@ -72,3 +72,34 @@ def get(*, door: Door, as_json: bool, profile_id: str, name: str) -> None:
         click.echo(json.dumps(profile_plain(found), ensure_ascii=False))
     else:
         profile_table(console(), profile_plain(found))
+
+
+@profile.command()
+@click.argument("profile_id", default="", metavar="[ID]")
+@click.option(
+    "--identity", "names", multiple=True, metavar="NAMESPACE=VALUE", help="A name of the same customer; up to eight."
+)
+@as_json
+@admin_door
+def link(*, door: Door, as_json: bool, profile_id: str, names: tuple[str, ...]) -> None:
+    """State that several names are one customer's.
+
+    \b
+    Examples:
+      takt profile link hh-0001 --identity cookie=c1
+      takt profile link --identity login=anna --identity cookie=c1
+
+    The profiles that the names led to are merged, with their contacts, suppressions and the stricter of their
+    consents. This cannot be undone. Linking what is linked already changes nothing.
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    if not names or bool(profile_id) + len(names) < 2:
+        raise click.UsageError("give the profile's ID and --identity, or --identity twice")
+    identities = [identity(name, f"identities[{i}]") for i, name in enumerate(names)]
+    with Client(door) as client:
+        linked = client.link(profile_id, identities)
+    merged = list(linked.absorbed_profile_ids)
+    if as_json:
+        click.echo(json.dumps({"profile_id": linked.profile_id, "absorbed_profile_ids": merged}, ensure_ascii=False))
+    else:
+        what = f"took in {', '.join(merged)}" if merged else "nothing to merge"
+        click.echo(f"{linked.profile_id}: {what}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
+from takt.domain.merge import Linked
 from takt.domain.profile import KnownProfile, ProfilePut, PutResult
 from takt.domain.request import Identity
 from takt.errors import InvalidRequestError, Violation
@@ -14,7 +15,7 @@ from takt.rpc.calls import Calls, Context, answering
 from takt.rpc.errors import NotServedError, abort, refusal
 from takt.rpc.gather import Gather
 from takt.v1 import profile_pb2, profile_pb2_grpc
-from takt.wire.profile import profile, profile_put, reference, write_result
+from takt.wire.profile import names, profile, profile_put, reference, write_result
 from takt.wire.values import entry
 
 MOST_PROFILES: Final = 1000
@@ -33,9 +34,13 @@ class ProfileWork(Protocol):
         """What is kept. Raises `NotFoundError` or `RecordError`."""
         ...
 
+    def link(self, profile_id: str, identities: Sequence[Identity]) -> Linked:
+        """State that names are one person's. Raises `InvalidRequestError`, `PreconditionError` or `RecordError`."""
+        ...
+
 
 class ProfileService(profile_pb2_grpc.ProfileServiceServicer):
-    """Writes and reads profiles; linking, export and erasure are not served by this version."""
+    """Writes, reads and links profiles; export and erasure are not served by this version."""
 
     def __init__(
         self,
@@ -81,9 +86,19 @@ class ProfileService(profile_pb2_grpc.ProfileServiceServicer):
         known = await self._gather.ask(partial(self._profiles.get, profile_id=profile_id, identity=identity))
         return profile_pb2.ProfileServiceGetResponse(profile=profile(known, self._times()))
 
-    async def Link(self, _: Any, context: Context) -> None:  # noqa: N802 - the contract's name
-        """Not served yet."""
-        await abort(context, refusal(NotServedError("ProfileService.Link")))
+    @answering
+    async def Link(  # noqa: N802 - the contract's name
+        self, request: profile_pb2.ProfileServiceLinkRequest, _: Context
+    ) -> profile_pb2.ProfileServiceLinkResponse:
+        """The person under all names, merged."""
+        found: list[Violation] = []
+        profile_id, identities = names(request, found)
+        if found:
+            raise InvalidRequestError(tuple(found))
+        linked = await self._gather.ask(partial(self._profiles.link, profile_id, identities))
+        return profile_pb2.ProfileServiceLinkResponse(
+            profile_id=linked.profile_id, absorbed_profile_ids=linked.absorbed
+        )
 
     async def Export(self, _: Any, context: Context) -> None:  # noqa: N802 - the contract's name
         """Not served yet."""

@@ -105,6 +105,17 @@ def reference(message: profile_pb2.ProfileServiceGetRequest, found: list[Violati
             return "", None
 
 
+def names(message: profile_pb2.ProfileServiceLinkRequest, found: list[Violation]) -> tuple[str, tuple[Identity, ...]]:
+    """Profile id and identities of whom is linked."""
+    if not _ID.issuperset(message.profile_id):
+        found.append(Violation("profile_id", 'may have A-Z, a-z, 0-9, ".", "_" and "-" only'))
+    profile_id = length(message.profile_id, "profile_id", found, most=LONGEST_PROFILE_ID)
+    if len(message.identities) > MOST_IDENTITIES:
+        found.append(Violation("identities", f"{len(message.identities)} given, at most {MOST_IDENTITIES}"))
+        return profile_id, ()
+    return profile_id, tuple(identity(i, f"identities[{n}]", found) for n, i in enumerate(message.identities))
+
+
 def profile(known: KnownProfile, times: Container[str]) -> profile_pb2.Profile:
     """What is kept about a person, as a message. Identities are kept as digests and cannot be told."""
     return profile_pb2.Profile(
