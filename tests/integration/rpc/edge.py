@@ -23,6 +23,7 @@ from takt.domain.contact import (
 )
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions
 from takt.domain.feedback import EventOutcome, FeedbackEvent, FeedbackOutcome
+from takt.domain.merge import Linked
 from takt.domain.profile import KnownProfile
 from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest, Identity
@@ -115,6 +116,10 @@ class Work:
         assert actor
         assert reason
         return [BackfillResult(contact.contact_id, BackfillOutcome.UNAVAILABLE) for contact in contacts]
+
+    def link(self, profile_id: str, identities: Sequence[Identity]) -> Linked:
+        """Merge nobody."""
+        return Linked(profile_id, tuple(identity.value for identity in identities))
 
     async def taken_up(self) -> None:
         """Wait until a batch is at work."""

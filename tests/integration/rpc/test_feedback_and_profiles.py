@@ -150,3 +150,27 @@ def test_a_shown_offer_is_confirmed(decisions: Decisions, feedback: Feedback, pr
     (result,) = feedback.Record(feedback_pb2.RecordRequest(events=[event])).results
 
     assert feedback_pb2.EVENT_OUTCOME_APPLIED == result.outcome
+
+
+def test_linked_names_lead_to_one_profile(decisions: Decisions, profiles: Profiles) -> None:
+    """Two profiles become one, over the contract: the answer names both, and either name reads the winner."""
+    one, two = sorted(uuid4().hex for _ in range(2))
+    login = Identity(namespace="login", value=two)
+    consent = profile_pb2.Consent(purpose="web.personalisation", granted=True)
+    put(profiles, Write(profile_id=one, consents=[consent]), Write(profile_id=two, identities=[login]))
+
+    linked = profiles.Link(profile_pb2.ProfileServiceLinkRequest(profile_id=one, identities=[login]))
+
+    assert (one, [two]) == (linked.profile_id, list(linked.absorbed_profile_ids))
+    read = get(profiles, profile_id=two)
+    assert (one, [two]) == (read.profile_id, list(read.absorbed_profile_ids))
+    assert {False} == {consent.granted for consent in read.consents}
+    assert one == decisions.Decide(ask("home_hero", profile_id=two)).profile_id
+
+
+def test_wrong_links_name_their_fields(profiles: Profiles) -> None:
+    """A link of nobody, and one with wrong names."""
+    request = profile_pb2.ProfileServiceLinkRequest(profile_id="a b", identities=[Identity(namespace="n")])
+
+    assert {"profile_id", "identities[0].value"} == set(refused(lambda: profiles.Link(request))[2])
+    assert ["identities"] == list(refused(lambda: profiles.Link(profile_pb2.ProfileServiceLinkRequest()))[2])

@@ -14,7 +14,7 @@ from tests.integration.rpc.asking import ask, refused
 from tests.integration.rpc.process import Service
 
 SERVED = {
-    *(("ProfileService", name) for name in ("Put", "Get")),
+    *(("ProfileService", name) for name in ("Put", "Get", "Link")),
     *(("ContactService", name) for name in ("List", "Reset", "Backfill")),
 }
 

@@ -77,6 +77,10 @@ class Service(
         """See the base class."""
         return self._answer(request, context)
 
+    def Link(self, request: profile_pb2.ProfileServiceLinkRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
 
 @pytest.fixture
 def service() -> Iterator[Service]:

@@ -158,3 +158,28 @@ def test_get_needs_one_name(takt: Takt, arguments: list[str]) -> None:
     result = takt("profile", "get", *arguments)
     assert Exit.USAGE == result.exit_code
     assert "give either the profile's ID or --identity" in result.output
+
+
+def linked(request: profile_pb2.ProfileServiceLinkRequest) -> profile_pb2.ProfileServiceLinkResponse:
+    """The first identity's profile is merged into the profile."""
+    merged = [identity.value for identity in request.identities[:1]]
+    return profile_pb2.ProfileServiceLinkResponse(profile_id=request.profile_id or "w", absorbed_profile_ids=merged)
+
+
+def test_link_names(service: Service, takt: Takt) -> None:
+    """Names are sent as given, and the command says who took in whom."""
+    service.answers = linked
+    result = takt("profile", "link", "a", "--identity", "login=anna", "--server", service.address)
+    assert (Exit.OK, "a: took in anna\n") == (result.exit_code, result.output)
+    names = ("--identity", "login=anna", "--identity", "cookie=c1")
+    shown = json.loads(takt("profile", "link", *names, "--server", service.address, "--json").output)
+    assert {"profile_id": "w", "absorbed_profile_ids": ["anna"]} == shown
+    assert ["login", "cookie"] == [identity.namespace for identity in service.asked[1].identities]
+
+
+@pytest.mark.parametrize("arguments", [["a"], ["--identity", "login=anna"]])
+def test_link_needs_two_names(takt: Takt, arguments: list[str]) -> None:
+    """One name alone has nothing to be linked with."""
+    result = takt("profile", "link", *arguments)
+    assert Exit.USAGE == result.exit_code
+    assert "give the profile's ID and --identity, or --identity twice" in result.output
