@@ -100,6 +100,10 @@ check-unit: $(READY)
 prove-decision: $(READY) ## check a running service from outside, over gRPC (ARGS=--quick)
 	@$(BIN)/python -m tests.proofs.decision $(ARGS)
 
+.PHONY: prove-caps
+prove-caps: $(READY) ## storm the contact caps and count again what was granted (ARGS=--quick)
+	@$(BIN)/python -m tests.proofs.caps $(ARGS)
+
 # Writing ------------------------------------------------------------------------------------------------------------
 
 PROTOS := $(wildcard proto/takt/v1/*.proto)
