@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from takt.domain.decision import person_address
+from takt.domain.ledger import EMPTY, LATE, OUTSIDE, WIDTH
 from takt.domain.request import Identity
 from takt.identity import anonymous_id
 from takt.memory.ledger import CorruptLedgerError, Ledger, LedgerEntry
 from takt.memory.store import MemoryStore
-from takt.ports import Entry, Group, Mark, MarkKind, ProfileWrite, Store
+from takt.ports import Entry, Group, Mark, MarkKind, ProfileWrite, Rewrite, Store
 from tests.contract.building import DAY_US, packed
 from tests.contract.harness import NOW_US, RETENTION_US, Harness, MemoryHarness
 
@@ -72,7 +73,7 @@ entries = st.builds(
     group=st.sampled_from([0, 1]),
     channel=st.just(3),
     placement=st.just(4),
-    state=st.sampled_from([0, 0, 0, 1, 2, 3]),
+    state=st.sampled_from([0, 0, 0, 1, 2, 3, 1 | OUTSIDE, 1 | LATE]),
     origin=st.just(0),
 )
 suppressions = st.builds(
@@ -119,6 +120,13 @@ steps = st.lists(
             st.booleans(),
             st.sampled_from([None, None, b"", b"0", b"1"]),
         ),
+        st.tuples(
+            st.just("rewrite"),
+            st.sampled_from(PEOPLE),
+            st.sampled_from([True, True, False]),  # on the ledger as it is
+            st.integers(0, 3),  # how many of its entries go
+            st.lists(entries, max_size=2),
+        ),
         st.tuples(st.just("wait"), st.sampled_from([1, 1_000_000, 40_000_000, RETENTION_US, DAY_US])),
     ),
     max_size=14,
@@ -128,7 +136,7 @@ steps = st.lists(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps)
 def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: ignore[type-arg]
-    """Commits, feedback, puts and waits in any order: the same answers, ledgers, records and identities."""
+    """Commits, feedback, puts, rewrites and waits in any order: the same answers, ledgers, records and identities."""
     if isinstance(harness, MemoryHarness):
         pytest.skip("it is what the others are compared with")
     harness.clock.at_us = NOW_US
@@ -166,4 +174,16 @@ def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: 
                 identities = tuple(both.identity(i) for i in identities)
                 record = str(at).encode()
                 both.agree("put", ProfileWrite(both.name(person), record, identities, tightens, expected))
+            case "rewrite", person, current, dropped, added:
+                read = both.reference.fetch([both.name(person)]).ledgers[0] if current else EMPTY
+                end = WIDTH * (1 + dropped)
+                rewrite = Rewrite(
+                    profile_id=both.name(person),
+                    ledger=read,
+                    entries=read[end:] + packed(*added),
+                    appended=len(added),
+                    dropped=read[WIDTH:end],
+                    record=str(at).encode(),
+                )
+                both.agree("rewrite", rewrite)
         both.compare()
