@@ -38,7 +38,7 @@ from tests.integration.model.graphs import Recipe, write
 from tests.proofs.figures import SHOWN, Figures
 from tests.proofs.grounds import alive, free_ports
 from tests.proofs.recounting import compare, from_ledgers, from_told, granted_twice, judge
-from tests.proofs.storming import Orders, lines, made
+from tests.proofs.storming import Orders, Told, made
 
 WORKSPACE = Path(__file__).parents[1] / "workspaces" / "caps"
 CALLING = 2
@@ -201,7 +201,7 @@ def ground(directory: Path, plan: Plan, catalog: Catalog) -> Iterator[Ground]:
         yield on
 
 
-def weather(on: Ground, figures: Figures) -> list[dict[str, Any]]:
+def weather(on: Ground, figures: Figures) -> Told:
     """Let callers storm while servers and store are killed; what they were told."""
     plan = on.plan
     figures.step(
@@ -252,7 +252,7 @@ def weather(on: Ground, figures: Figures) -> list[dict[str, Any]]:
     figures.check("attempts_per_second", round(calls / took), SHOWN)
     figures.check("servers_killed", on.killed["server"], f"== {plan.kills}")
     figures.check("stores_killed", on.killed["store"], f"== {plan.store_kills}")
-    return lines([order.told for order in orders])
+    return Told(tuple(order.told for order in orders))
 
 
 def follow(
@@ -296,35 +296,63 @@ def ledgers_of(server: EmbeddedServer) -> dict[bytes, bytes]:
         return {key.split(b":l:", 1)[1]: client.get(key) for key in keys}
 
 
-def check(
-    figures: Figures, plan: Plan, catalog: Catalog, told: Sequence[dict[str, Any]], raw: dict[bytes, bytes]
-) -> None:
+def check(figures: Figures, plan: Plan, catalog: Catalog, told: Told, raw: dict[bytes, bytes]) -> None:
     """Recount, compare, and hold all of it against the bars."""
     strict = "== 0" if plan.fsync == "always" or plan.store_kills == 0 else SHOWN
-    answers = [line for line in told if line["k"] == "a"]
-    final = {line["id"] for line in answers if not line["causes"]}
-    causes = Counter(cause for line in answers for cause in line["causes"])
-    asked = {line["id"] for line in told if line["k"] in {"a", "l"}}
-    lost = Counter(line["code"] for line in told if line["k"] == "l")
-    outcomes = Counter(line["outcome"] or "lost" for line in told if line["k"] == "f")
+    people = answered(figures, told, strict)
+    recounted(figures, catalog, told, raw=raw, people=people, strict=strict)
+
+
+def answered(figures: Figures, told: Told, strict: str) -> dict[str, str]:
+    """What kinds of answers there were; persons by the digest that their decision ids end with."""
+    asked, final, contacted = set[str](), set[str](), set[str]()
+    causes, lost, outcomes, others = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    answers = 0
+    people: dict[str, str] = {}
+    for line in told:
+        if line["k"] == "f":
+            outcomes[line["outcome"] or "lost"] += 1
+            continue
+        asked.add(line["id"])
+        if line["k"] == "l":
+            lost[line["code"]] += 1
+            continue
+        answers += 1
+        people[line["decision"][24:]] = line["person"]
+        causes.update(line["causes"])
+        others.update(line["others"])
+        if not line["causes"]:
+            final.add(line["id"])
+        if line["contacts"]:
+            contacted.add(line["id"])
     figures.step("answers")
     figures.check("ids", len(asked), SHOWN)
-    figures.check(
-        "ids_with_contacts", len({line["id"] for line in answers if line["contacts"]}), f">= {len(asked) // 100}"
-    )
+    figures.check("ids_with_contacts", len(contacted), f">= {len(asked) // 100}")
     figures.check("lost_answers", lost.total(), SHOWN)
     figures.check("ids_never_answered", len(asked - final), "== 0")
     figures.check("contention", causes["CONTENTION"], SHOWN)
-    figures.check("contention_share", round(causes["CONTENTION"] / max(1, len(answers)), 6), "< 0.001")
+    figures.check("contention_share", round(causes["CONTENTION"] / max(1, answers), 6), "< 0.001")
     figures.note(f"degraded answers: {dict(causes)}; lost: {dict(lost)}")
     figures.note(f"feedback: {dict(outcomes)}")
     figures.check("feedback_late", outcomes["LATE"], ">= 1")
     figures.check("feedback_orphaned", outcomes["ORPHAN"], strict)
-    figures.check("ids_granted_twice", granted_twice(answers), strict)
+    figures.check("ids_granted_twice", granted_twice(told), strict)
+    figures.check("refusals_for_other_reasons", others.total(), "== 0")
+    return people
 
+
+def recounted(
+    figures: Figures,
+    catalog: Catalog,
+    told: Told,
+    *,
+    raw: dict[bytes, bytes],
+    people: dict[str, str],
+    strict: str,
+) -> None:
+    """Every window of every cap, and every refusal."""
     figures.step("count every window of every cap again, from the answers and from the ledgers")
     from_answers = from_told(catalog, told)
-    people = {line["decision"][24:]: line["person"] for line in answers}
     ledgers = from_ledgers(catalog, raw, people)
     figures.check("customers", len(people), SHOWN)
     figures.check("contacts_told", len(from_answers.contacts), SHOWN)
@@ -344,7 +372,7 @@ def check(
     for key, contact in ledgers.recount.contacts.items():
         from_answers.contacts.setdefault(key, contact)
     from_answers.shelve()
-    refusals = judge(from_answers, answers)
+    refusals = judge(from_answers, told)
     figures.note(f"refusals by cap: {dict(refusals.by_cap)}")
     for example in refusals.examples:
         figures.note(f"unjustified: {example}")
@@ -352,8 +380,6 @@ def check(
     figures.check("unjustified_refusals", refusals.kinds["unjustified"], strict)
     figures.check("open_refusals_share", round(refusals.kinds["open"] / max(1, sum(refusals.kinds.values())), 5), SHOWN)
     figures.check("caps_that_refused", len(refusals.by_cap), f">= {len(catalog.caps)}")
-    others = Counter(reason for line in answers for reason in line["others"])
-    figures.check("refusals_for_other_reasons", others.total(), "== 0")
 
 
 if __name__ == "__main__":

@@ -315,11 +315,14 @@ def compare(told: Recount, ledgers: Ledgers) -> Differences:
 
 def granted_twice(told: Iterable[Mapping[str, Any]]) -> int:
     """Ids that got two different final answers."""
-    answers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    first: dict[str, str] = {}
+    different: set[str] = set()
     for line in told:
         if line["k"] == "a" and not line["causes"]:
-            answers[line["id"]].add((line["decision"], line["digest"]))
-    return sum(len(different) > 1 for different in answers.values())
+            answer = line["decision"][:16] + line["digest"]
+            if first.setdefault(line["id"], answer) != answer:
+                different.add(line["id"])
+    return len(different)
 
 
 @dataclass(slots=True)
@@ -334,14 +337,20 @@ class Refusals:
 def judge(recount: Recount, told: Iterable[Mapping[str, Any]]) -> Refusals:
     """Every refusal of every final answer, once per id."""
     caps = {cap.id: cap for cap in recount.catalog.caps}
-    found, done = Refusals(), set()
+    found = Refusals()
+    done: set[str] = set()
     for line in told:
-        if line["k"] != "a" or line["causes"] or (line["id"], line["digest"]) in done:
+        if line["k"] != "a" or line["causes"] or not line["caps"] or line["id"] + line["digest"] in done:
             continue
-        done.add((line["id"], line["digest"]))
+        done.add(line["id"] + line["digest"])
+        kinds: dict[tuple[str, str, int | None], str] = {}
         for placement, _, rule, offers in line["caps"]:
             for offer in offers:
-                kind = recount.refusal(line, placement, caps[rule], offer)
+                # offers that a cap counts together share their verdict
+                thing = (placement, rule, recount.things.get((rule, placement, offer)))
+                if thing not in kinds:
+                    kinds[thing] = recount.refusal(line, placement, caps[rule], offer)
+                kind = kinds[thing]
                 found.kinds[kind] += 1
                 found.by_cap[rule] += 1
                 if kind == "unjustified" and len(found.examples) < 5:

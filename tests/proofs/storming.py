@@ -19,7 +19,7 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -294,9 +294,17 @@ def made(files: Sequence[str]) -> int:
     return sum(int.from_bytes(Path(file).read_bytes(), "little") for file in files if Path(file).exists())
 
 
-def lines(files: Sequence[str]) -> list[dict[str, Any]]:
-    """All that callers were told."""
-    return [json.loads(line) for file in files for line in Path(file).read_bytes().splitlines()]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that callers were told, line by line, as often as one likes: too much of it to be held at once."""
+
+    files: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name in self.files:
+            with Path(name).open("rb") as file:
+                for line in file:
+                    yield json.loads(line)
 
 
 if __name__ == "__main__":
