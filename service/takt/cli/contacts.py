@@ -113,7 +113,8 @@ def reset(
     )
     with Client(door) as client:
         removed = client.reset(request)
-    click.echo(json.dumps({"removed": removed}) if as_json else f"{removed} contacts no longer count")
+    told = "1 contact no longer counts" if removed == 1 else f"{removed} contacts no longer count"
+    click.echo(json.dumps({"removed": removed}) if as_json else told)
 
 
 @contacts.command()

@@ -77,6 +77,7 @@ class ContactServiceServicer:
         Errors:
         INVALID_ARGUMENT  INVALID_REQUEST: no subject, a malformed reference, until not after since.
         NOT_FOUND         PROFILE_NOT_FOUND or CAP_NOT_FOUND.
+        DATA_LOSS         PROFILE_UNREADABLE: the ledger is there, but cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +89,8 @@ class ContactServiceServicer:
         Errors:
         INVALID_ARGUMENT  INVALID_REQUEST: reference, actor or reason is missing or malformed.
         NOT_FOUND         PROFILE_NOT_FOUND.
-        ABORTED           PROFILE_BUSY: a merge is under way, try again.
+        ABORTED           PROFILE_BUSY: a merge is under way, or others keep changing the ledger; try again.
+        DATA_LOSS         PROFILE_UNREADABLE: the ledger is there, but cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
