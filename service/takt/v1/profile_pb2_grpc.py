@@ -107,6 +107,7 @@ class ProfileServiceServicer:
         Errors:
         INVALID_ARGUMENT  INVALID_REQUEST: fewer than two names of the person, or a malformed one.
         ABORTED           PROFILE_BUSY: another merge of the same profiles is under way, try again.
+        DATA_LOSS         PROFILE_UNREADABLE: what is kept about one of them cannot be read; nothing was merged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
