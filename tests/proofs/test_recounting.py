@@ -21,7 +21,7 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    """At most 6 occasions in 20 s, 8 on the web in a day, 3 impressions on the tile, 6 of a group, 2 of an offer."""
+    """At most 6 occasions in 20 s, 4 on the web in a day, 3 impressions on the tile, 6 of a group, 2 of an offer."""
     return load_workspace(Path(__file__).parents[1] / "workspaces" / "caps")
 
 
