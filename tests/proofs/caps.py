@@ -16,6 +16,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ from takt.redis.embedded import EmbeddedServer, embedded_store_id
 from takt_training.demo.serving import Service
 from tests.integration.model.graphs import Recipe, write
 from tests.proofs.figures import SHOWN, Figures
-from tests.proofs.grounds import alive, free_ports
+from tests.proofs.grounds import alive
 from tests.proofs.recounting import compare, from_ledgers, from_told, granted_twice, judge
 from tests.proofs.storming import Orders, Told, made
 
@@ -192,13 +193,28 @@ def ground(directory: Path, plan: Plan, catalog: Catalog) -> Iterator[Ground]:
             codes=len(offers) + 1,
         )
         on = Ground(
-            directory, plan, server, write(directory / "tiny" / "1.0.0", recipe), free_ports(2 * plan.processes)
+            directory, plan, server, write(directory / "tiny" / "1.0.0", recipe), lasting_ports(2 * plan.processes)
         )
         on.services = [on.serve(place) for place in range(plan.processes)]
         stack.callback(lambda: [service.stop() for service in on.services])
         for place in range(plan.processes):
             on.await_ready(place)
         yield on
+
+
+def lasting_ports(number: int) -> list[int]:
+    """Ports that nobody listens on, and that no outgoing connection is given while their server is down."""
+    found: list[int] = []
+    for port in random.sample(range(15_000, 30_000), 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == number:
+            return found
+    sys.exit("prove-caps: there are no free ports between 15000 and 30000")
 
 
 def weather(on: Ground, figures: Figures) -> Told:
