@@ -13,6 +13,7 @@ computed once. Trained with Adam on all pairs at once; negatives of the secondar
 up. Seeded throughout.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -112,6 +113,7 @@ def fit_towers(
     profile: treatments of profile columns. affinity: the profile column that goes with each group of offers, in their
     order.
     """
+    _on_one_thread()
     chosen = contacts[examples.row]
     used = np.unique(examples.offer[chosen])
     preparation = fit_preparation(examples.profile[contacts], examples.profile_names, profile)
@@ -151,6 +153,22 @@ def fit_towers(
         vocabulary=vocabulary,
         parameters={name: np.asarray(value, np.float32) for name, value in trained.items()},
     )
+
+
+def _on_one_thread() -> None:
+    """Let JAX start with one thread, so that the order of sums, and so the weights, do not depend on the cores.
+
+    Without effect where JAX has been used before in this process.
+    """
+    given = os.environ.get("NPROC")
+    os.environ["NPROC"] = "1"  # XLA sizes its pool by it, once, when its first device is asked for
+    try:
+        jax.devices()
+    finally:
+        if given is None:
+            del os.environ["NPROC"]
+        else:
+            os.environ["NPROC"] = given
 
 
 def _padded(values: npt.NDArray[np.generic], multiple: int) -> jax.Array:
