@@ -18,7 +18,8 @@ from takt_training.demo import people, places, tour
 from takt_training.demo.serving import Service, ServiceError
 
 ORIGIN = {
-    "Real": "households and what they bought; the offers' categories, prices and worth (what a household spends on the "
+    "From the data": "households and what they bought (The Complete Journey, which its publishers call simulated after "
+    "real shopping, and meant for education); the offers' categories, prices and worth (what a household spends on the "
     "category: the data know no margins); campaigns, and who redeemed their coupons",
     "Simulated": "consents and forms of address, because the data have none",
     "Made up": "channels, placements, journey stages, rules, caps, the price of attention",
