@@ -11,7 +11,7 @@ from takt.v1 import decision_pb2, types_pb2
 from tests.proofs.callers import Caller, ask, causes, offers
 from tests.proofs.grounds import HERO, TILES, Grounds
 
-DECIDED = 120
+DECIDED = 160
 """Households of the quick run; the full one takes ten times as many."""
 REPEATED = 50
 TOLERANCE = 1e-9
