@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from takt.arbitration.score import total
 from takt.catalog.snapshot import Counts
 from takt.domain.decision import (
     Candidate,
@@ -65,9 +66,10 @@ def score(computed: Computed, s: int, t: int, n: int, o: int) -> Score:
     if value != value:  # noqa: PLR0124 - NaN: the catalog's value holds
         value = float(valued.value[q, o])
     weight, lever, cost = float(valued.weight[q, o]), float(shelf.lever[o]), float(shelf.contact_cost[h])
-    chance = acceptance if dials.exponent == 1.0 else acceptance**dials.exponent
-    total = (chance - baseline) * value * weight * lever - dials.annoyance_cost * reaction - cost
-    return Score(acceptance, baseline, value, weight, lever, dials.annoyance_cost, reaction, cost, total)
+    price = dials.annoyance_cost
+    reckon = total.py_func  # type: ignore[attr-defined]  # the plain twin of what was arbitrated with
+    sum_of_all = reckon(acceptance, dials.exponent, baseline, value, weight, lever, price, reaction, cost)
+    return Score(acceptance, baseline, value, weight, lever, price, reaction, cost, sum_of_all)
 
 
 def window(computed: Computed, i: int, t: int) -> TimingWindow:
