@@ -109,6 +109,9 @@ class Group:
     entries: tuple[Entry, ...]
     spends: tuple[Spend, ...] = ()
     """From the pools of the person's partition, each at most once."""
+    edition: int = 0
+    """Number of the catalog's edition that it was decided under; 0 where none was ever applied. Under an older one than
+    is in force it is refused as CATALOG; a partition that is behind is brought along."""
 
 
 class Commit(StrEnum):
@@ -127,6 +130,9 @@ class Commit(StrEnum):
     """Nothing was written."""
     CORRUPT = "CORRUPT"
     """What the store holds for this person is not a ledger; nothing was written. Fail closed."""
+    CATALOG = "CATALOG"
+    """Decided under an edition of the catalog that is out of force; nothing was written. Decide anew under the one that
+    is in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,8 +390,8 @@ class Store(Protocol):
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """Compare and append, group by group, in the order given. One round trip.
 
-        Per group, in this order: request ids known? marker? age? gate and appends? room? totals? Only then the first
-        write.
+        Per group, in this order: request ids known? marker? edition? age? gate and appends? room? totals? Only then the
+        first write.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -76,6 +76,11 @@ class Batch:
     answers: list[Decision | TaktError | None]
     twins: dict[int, list[int]]
     """Requests of the batch that repeat an earlier one of it: index of the first to the others."""
+    outdated: list[int] = field(default_factory=list)
+    """Requests that were decided under a catalog which is no longer in force."""
+
+
+BEHIND: Final = "another catalog is in force, which this replica has not loaded"
 
 
 class Engine:
@@ -103,6 +108,8 @@ class Engine:
         self._limits = limits or Limits()
         self._escrow = Escrow(store.totals, clock)
         self._in_force = (force, RecordReader(force.catalog.spec, store.layouts()))
+        self._next = self._in_force
+        self._oldest = 0
         self.merger = Merger(store, clock=clock, spec=lambda: self.force.catalog.spec)
         """Merges people, and leads to those who were merged."""
 
@@ -111,9 +118,23 @@ class Engine:
         """The catalog and model in force."""
         return self._in_force[0]
 
+    @property
+    def prepared(self) -> int:
+        """Number of the newest edition that is ready to be put in force."""
+        return self._next[0].edition
+
+    def prepare(self, force: Force) -> None:
+        """Make a catalog or model ready: it is put in force by `turn`, or when the store says that it is."""
+        self._next = (force, RecordReader(force.catalog.spec, self._store.layouts()))
+
+    def turn(self) -> None:
+        """Put what was prepared in force: batches that are under way finish on what they began with."""
+        self._in_force = self._next
+
     def redeploy(self, force: Force) -> None:
-        """Put another catalog or model in force: batches that are under way finish on the one they began with."""
-        self._in_force = (force, RecordReader(force.catalog.spec, self._store.layouts()))
+        """Prepare and put in force at once."""
+        self.prepare(force)
+        self.turn()
 
     def fallback(self, request: DecideRequest, cause: Cause, message: str) -> Decision:
         """Neutral content for every placement, flagged as degraded. Nothing is read or written."""
@@ -132,29 +153,54 @@ class Engine:
         """Answer every request, in order. A wrong request gets its error in its place; the others are untouched.
 
         Two round trips to the store for the batch, one more if people were named by identity, one for each round of
-        lost races, and two for each merge that somebody named by an old name went through.
+        lost races, and two for each merge that somebody named by an old name went through. What met the moment in which
+        another catalog came into force is decided anew, from the start.
         """
-        force, reader = self._in_force
         self._meter.batch(len(requests))
-        batch = Batch(force, requests, [None] * len(requests), {})
-        valid = self._valid(batch)
-        if valid:
-            try:
-                pending = self._fetch(batch, self._identify(batch, valid))
-                while pending:
-                    pending = self._round(batch, reader, pending)
-            except StoreError as error:
-                self._give_up(batch, Cause.STORE, f"the store could not be used: {error}")
-        for first, others in batch.twins.items():
-            for other in others:
-                batch.answers[other] = batch.answers[first]
-        final = [answer for answer in batch.answers if answer is not None]
+        final = self._answers(requests, *self._in_force)
         for answer in final:
             if isinstance(answer, Exception):
                 self._meter.refused(type(answer).__name__)
             else:
                 self._meter.decided(answer)
         return final
+
+    def _answers(
+        self, requests: Sequence[DecideRequest], force: Force, reader: RecordReader
+    ) -> list[Decision | TaktError]:
+        """Answer every request under `force`, or under what came after it."""
+        batch = Batch(force, requests, [None] * len(requests), {})
+        valid = self._valid(batch)
+        if force.edition < self._oldest:
+            batch.outdated.extend(valid)
+        elif valid:
+            try:
+                pending = self._fetch(batch, self._identify(batch, valid))
+                while pending:
+                    pending = self._round(batch, reader, pending)
+            except StoreError as error:
+                self._give_up(batch, Cause.STORE, f"the store could not be used: {error}")
+        if batch.outdated:
+            self._decide_anew(batch)
+        for first, others in batch.twins.items():
+            for other in others:
+                batch.answers[other] = batch.answers[first]
+        return [answer for answer in batch.answers if answer is not None]
+
+    def _decide_anew(self, batch: Batch) -> None:
+        """Answer what was decided under a catalog that is out of force, under the one that is, if that is at hand."""
+        if self._in_force[0].edition <= batch.force.edition < self.prepared:
+            self.turn()
+        force, reader = self._in_force
+        if force.edition <= batch.force.edition:
+            # until there is another: deciding under this one would only bring totals in line with it
+            self._oldest = force.edition + 1
+            for i in batch.outdated:
+                batch.answers[i] = self._fallback(batch, i, Cause.CATALOG, BEHIND)
+            return
+        found = self._answers([batch.requests[i] for i in batch.outdated], force, reader)
+        for i, answer in zip(batch.outdated, found, strict=True):
+            batch.answers[i] = answer
 
     def _valid(self, batch: Batch) -> list[int]:
         """Indices of the requests that are valid and in time; the others are answered."""
@@ -308,6 +354,7 @@ class Engine:
                 for m in members
             ),
             spends=spends(computed, g, [(m.place, m.contacts) for m in members]),
+            edition=computed.force.edition,
         )
         return Commitment(group, members)
 
@@ -348,6 +395,9 @@ class Engine:
         match outcome.commit:
             case Commit.MARKER:
                 raise StoreMarkerError("the store lost its marker")
+            case Commit.CATALOG:
+                batch.outdated.append(item.index)
+                return []
             case Commit.LEDGER_FULL:
                 cause, message = Cause.STORE, "the contact ledger has no room for the contacts"
             case Commit.CORRUPT:

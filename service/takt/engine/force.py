@@ -75,6 +75,8 @@ class Force:
     """bool [K, H, O]: what each of them covers."""
     degradations: tuple[tuple[Cause, str], ...] = ()
     """What is missing from the start: a prior stands in for a model that was refused."""
+    edition: int = 0
+    """Number under which the catalog was applied to the store; 0 where none ever was."""
 
 
 def terms_of(catalog: Catalog) -> Terms:
@@ -107,7 +109,9 @@ def total_cover(catalog: Catalog) -> npt.NDArray[np.bool_]:
     return np.array(covers, np.bool_).reshape(len(covers), len(catalog.channels), len(catalog.offers))
 
 
-def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = ()) -> Force:
+def force(
+    catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = (), *, edition: int = 0
+) -> Force:
     """Put a catalog and a model in force: everything that does not depend on a request is computed here, once."""
     exploration, arbitration = catalog.exploration, catalog.arbitration
     pressure = arbitration.pressure or Pressure(0.0, 0.0, 0)
@@ -158,4 +162,5 @@ def force(catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str
         total_cover=total_cover(catalog),
         offer_code=scorer.offer_codes([offer.id for offer in catalog.offers]),
         degradations=degradations,
+        edition=edition,
     )

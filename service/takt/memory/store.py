@@ -76,6 +76,8 @@ class MemoryStore:
     def __init__(self, clock: Clock, *, retention_us: int = RETENTION_US, partitions: int = PARTITIONS) -> None:
         self.marked = True
         """Whether the store bears its marker; a test may take it away."""
+        self.edition = 0
+        """Of the catalog, as the marker has it."""
         self.log: list[tuple[str, bytes]] = []
         """What was logged, oldest first: `decision`, `feedback` or `change`, and the record."""
         self.records: dict[str, bytes] = {}
@@ -168,6 +170,8 @@ class MemoryStore:
             return self._fresh(Commit.KNOWN, group, now_us, known)
         if not self.marked:
             return Outcome(Commit.MARKER, now_us, {})
+        if self.edition > group.edition:
+            return Outcome(Commit.CATALOG, now_us, {})
         if now_us > group.snapshot_us + min(group.max_age_us, SNAPSHOT_LIMIT_US):
             return self._fresh(Commit.STALE, group, now_us)
         part = self.totals.parts[self.totals.partition_of(group.profile_id)]
@@ -195,6 +199,7 @@ class MemoryStore:
         elif not part.can(group.spends):
             return self._fresh(Commit.CONFLICT, group, now_us)
         part.spend(group.spends)
+        self.edition = group.edition
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
             self.log.append(("decision", entry.record))

@@ -25,7 +25,7 @@ from takt.ports import (
 from takt.redis import keys
 
 _COMMON: Final = struct.Struct("<qq")
-_GROUP: Final = struct.Struct("<BqqqqqIqI")
+_GROUP: Final = struct.Struct("<BqqqqqIqII")
 _ENTRY: Final = struct.Struct("<16s16sI")
 _SPENDS: Final = struct.Struct("<H")
 _SPEND: Final = struct.Struct("<12sqqqBI")
@@ -43,6 +43,7 @@ _COMMITS: Final = (
     Commit.MARKER,
     Commit.LEDGER_FULL,
     Commit.CORRUPT,
+    Commit.CATALOG,
 )
 _MARKS: Final = {
     0: MarkOutcome.APPLIED,
@@ -85,6 +86,7 @@ def group(group: Group) -> bytes:
             group.max_age_us,
             group.max_entries,
             group.trim_before_us,
+            group.edition,
             len(group.entries),
         )
     ]

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 4
+-- revision: 5
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -49,6 +49,25 @@ local function each(keys, args, per_unit, unit, corrupt)
         answers[index - 1] = answer
     end
     return answers
+end
+
+-- Markers --------------------------------------------------------------------------------------------------------------
+
+-- A partition's marker: the store's, which every call names, and behind it the number of the edition of the catalog that
+-- is in force there; nothing where none was ever applied.
+local function marker_of(batch, edition)
+    return edition == 0 and batch.marker or string.format('%s %d', batch.marker, edition)
+end
+
+-- The edition in a marker that was read; nothing if it is missing or another store's.
+local function edition_of(batch, found)
+    if found == batch.marker then
+        return 0
+    end
+    local size = #batch.marker
+    if found and string.sub(found, 1, size) == batch.marker then
+        return tonumber(string.match(found, '^ (%d+)$', size + 1))
+    end
 end
 
 -- Ledgers --------------------------------------------------------------------------------------------------------------
@@ -260,10 +279,11 @@ end
 
 -- Commit ---------------------------------------------------------------------------------------------------------------
 
-local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT = 0, 1, 2, 3, 4, 5, 6
+local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT, CATALOG = 0, 1, 2, 3, 4, 5, 6, 7
 
 -- keys: marker, log, profile, ledger, ids, pools, holds
--- frame: compare u8, gate i8, appends i8, slack i8, snapshot i8, max_age i8, max_entries u4, trim_before i8, count u4;
+-- frame: compare u8, gate i8, appends i8, slack i8, snapshot i8, max_age i8, max_entries u4, trim_before i8, edition u4,
+--        count u4;
 --        per entry: id c16, digest c16, contacts u4 + bytes, record u4 + bytes; then spends u2;
 --        per spend: field c12, limit i8, need i8, units i8, counts c1, holds u4;
 --        per hold: expiry i8, decision, offer and placement c14
@@ -271,8 +291,8 @@ local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT = 0, 1, 2, 3, 4
 local function commit(batch, keys, at, frame)
     local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ledger_key, ids_key, pools_key, holds_key = keys[at + 4], keys[at + 5], keys[at + 6], keys[at + 7]
-    local compare, gate, appends, slack, snapshot, max_age, max_entries, trim_before, count, next =
-        struct.unpack('<Bi8i8i8i8i8I4i8I4', frame)
+    local compare, gate, appends, slack, snapshot, max_age, max_entries, trim_before, edition, count, next =
+        struct.unpack('<Bi8i8i8i8i8I4i8I4I4', frame)
     local ids, digests, records, contacts = {}, {}, {}, {}
     for i = 1, count do
         ids[i], digests[i], contacts[i], records[i], next = struct.unpack('<c16c16I4c0I4c0', frame, next)
@@ -302,8 +322,18 @@ local function commit(batch, keys, at, frame)
     if known then
         return known
     end
-    if redis.call('GET', marker_key) ~= batch.marker then
-        return MARKER
+    if batch.edition ~= edition then
+        batch.edition, batch.expected = edition, marker_of(batch, edition)
+    end
+    local marker, behind = redis.call('GET', marker_key), false
+    if marker ~= batch.expected then
+        local in_force = edition_of(batch, marker)
+        if not in_force then
+            return MARKER
+        elseif in_force > edition then
+            return CATALOG
+        end
+        behind = true -- whoever is ahead of a partition brings it along
     end
     if batch.now > snapshot + math.min(max_age, SNAPSHOT_LIMIT_US) then
         return fresh(STALE)
@@ -358,6 +388,9 @@ local function commit(batch, keys, at, frame)
         remembered[2 * i] = digests[i] .. packed_log_id(id)
     end
     remember(batch, current, remembered)
+    if behind then
+        redis.call('SET', marker_key, batch.expected)
+    end
     if write_contacts then
         write_contacts()
     end
@@ -449,7 +482,7 @@ local function mark(batch, keys, at, frame)
     if redis.call('HEXISTS', current, id) == 1 or redis.call('HEXISTS', previous, id) == 1 then
         return DUPLICATE
     end
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local ledger = redis.pcall('GET', ledger_key) or EMPTY
@@ -511,7 +544,7 @@ local WRITTEN, CHANGED, MERGED = 0, 1, 2 -- and MARKER
 local function put(batch, keys, at, frame)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local tightens, expects, expected, record = struct.unpack('<BBI4c0', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     if has_moved(ledger_key) then
@@ -547,7 +580,7 @@ local function rewrite(batch, keys, at, frame)
     from = from + entries_length
     local dropped = string.sub(frame, from, from + dropped_length - 1)
     local record = string.sub(frame, from + dropped_length)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local ledger = redis.call('GET', ledger_key) or EMPTY
@@ -585,7 +618,7 @@ local function claim(batch, keys, at, frame)
     local marker_key, identity_key = keys[at + 1], keys[at + 2]
     local ledger_key, merges_key = keys[at + 3], keys[at + 4]
     local anonymous, profile = string.byte(frame, 1) == 1, string.sub(frame, 2)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local owner = redis.call('GET', identity_key)
@@ -670,7 +703,7 @@ end
 local function allot(batch, keys, at, frame)
     local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local field, limit, ends, home, is_home = struct.unpack('<c12i8i8I2B', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local allotted, spent, limit_now = pool_of(pools_key, field)
@@ -695,7 +728,7 @@ end
 local function give(batch, keys, at, frame)
     local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local field, target, units, limit = struct.unpack('<c12I2i8i8', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local allotted, spent, limit_now = pool_of(pools_key, field)
@@ -711,7 +744,7 @@ end
 local function receive(batch, keys, at, frame)
     local marker_key, pools_key, received_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local field, origin, amount, limit, ends = struct.unpack('<c12I2i8i8i8', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local way = way_of(origin, field)
@@ -735,7 +768,7 @@ end
 local function sweep(batch, keys, at, frame)
     local marker_key, pools_key, given_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local received_key, holds_key, returned_key = keys[at + 4], keys[at + 5], keys[at + 6]
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local now, long_ago = string.format('%d', batch.now), batch.now - 2 * DAY_US
@@ -815,7 +848,7 @@ end
 local function expect(batch, keys, at, frame)
     local marker_key, ledger_key, merges_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local winner, loser = struct.unpack('<I2c0I2c0', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local card = read_card(merges_key)
@@ -866,7 +899,7 @@ local function seal(batch, keys, at, frame)
     local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ledger_key, ids_key, merges_key = keys[at + 4], keys[at + 5], keys[at + 6]
     local loser, winner = struct.unpack('<I2c0I2c0', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local card = read_card(merges_key)
@@ -905,7 +938,7 @@ local function absorb(batch, keys, at, frame)
     local ids_key, merges_key = keys[at + 4], keys[at + 5]
     local loser, writes, expected, record, trimmed_before, entries, count, next =
         struct.unpack('<I2c0BI4c0I4c0i8I4c0I4', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local card = read_card(merges_key)
@@ -962,7 +995,7 @@ end
 local function close(batch, keys, at, winner)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ids_key, merges_key = keys[at + 4], keys[at + 5]
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local card = read_card(merges_key)
@@ -986,7 +1019,7 @@ end
 -- answer: a code
 local function forgo(batch, keys, at, loser)
     local marker_key, ledger_key, merges_key = keys[at + 1], keys[at + 2], keys[at + 3]
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local card = read_card(merges_key)
@@ -1008,7 +1041,7 @@ end
 local function name(batch, keys, at, frame)
     local marker_key, identity_key = keys[at + 1], keys[at + 2]
     local profile, former = struct.unpack('<I2c0I2c0', frame)
-    if redis.call('GET', marker_key) ~= batch.marker then
+    if not edition_of(batch, redis.call('GET', marker_key)) then
         return MARKER
     end
     local owner = redis.call('GET', identity_key) or ''

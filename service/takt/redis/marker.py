@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from takt.redis.server import inspect
 from takt.redis.wire import Address, Wire
 
 RETENTION_US: Final = 15 * MINUTE_US
-_FORMAT: Final = re.compile(rb"takt1 ([0-9a-f]{32}) (\d+) (\d+) (\d+)")
+_FORMAT: Final = re.compile(rb"takt1 ([0-9a-f]{32}) (\d+) (\d+) (\d+)(?: (\d+))?")
 _INIT: Final = "takt store init"
 
 
@@ -35,6 +35,9 @@ class Marker:
     """Counts how often people have said that they know of a loss and go on."""
     retention_us: int
     """How long request and event ids are remembered at least; at most twice that."""
+    edition: int = 0
+    """Number of the catalog's edition that is in force in a partition; 0 where none was ever applied. The one part that
+    changes, and may differ between partitions for a moment."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.partitions <= keys.MAX_PARTITIONS:
@@ -44,7 +47,12 @@ class Marker:
 
     def pack(self) -> bytes:
         """Bytes under every partition's marker key."""
-        return f"takt1 {self.store_id} {self.partitions} {self.epoch} {self.retention_us}".encode()
+        edition = f" {self.edition}" if self.edition else ""
+        return f"takt1 {self.store_id} {self.partitions} {self.epoch} {self.retention_us}{edition}".encode()
+
+    def without_edition(self) -> Marker:
+        """What never changes of it."""
+        return replace(self, edition=0)
 
     @classmethod
     def parse(cls, data: bytes) -> Marker:
@@ -52,7 +60,7 @@ class Marker:
         found = _FORMAT.fullmatch(data)
         if found is None:
             raise StoreMarkerError(f"{data[:80]!r} stands where a marker should be; another program uses these keys")
-        return cls(found[1].decode(), int(found[2]), int(found[3]), int(found[4]))
+        return cls(found[1].decode(), int(found[2]), int(found[3]), int(found[4]), int(found[5] or 0))
 
 
 def init_store(
@@ -104,7 +112,7 @@ def read_marker(wire: Wire, store_id: str | None = None) -> Marker:
             f"{wire.shown}: bears no marker: it is new, or it lost its data. If it is new, run `{_INIT}` once; if it "
             "was in use, restore its data first, because the contacts in it are what the caps are counted from"
         )
-    marker = Marker.parse(data)
+    marker = Marker.parse(data).without_edition()
     if store_id is not None and marker.store_id != store_id:
         raise StoreMarkerError(
             f"{wire.shown}: is store {marker.store_id}, not {store_id}, which this service was set up with"
@@ -114,9 +122,10 @@ def read_marker(wire: Wire, store_id: str | None = None) -> Marker:
 
 
 def check_marker(wire: Wire, marker: Marker) -> None:
-    """Raise `StoreMarkerError` unless every partition bears this marker. One round trip."""
+    """Raise `StoreMarkerError` unless every partition bears this marker, of whatever edition. One round trip."""
+    wanted = marker.without_edition().pack()
     found = _markers(wire, marker.partitions)
-    wrong = [at for at, data in enumerate(found) if data != marker.pack()]
+    wrong = [at for at, data in enumerate(found) if data != wanted and not (data or b"").startswith(wanted + b" ")]
     if not wrong:
         return
     some = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
