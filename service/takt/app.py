@@ -22,7 +22,6 @@ from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
 from takt.clock import SECOND_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
-from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
 from takt.domain.request import DecideRequest, PlacementAsk
 from takt.engine.contacts import Contacts
@@ -47,11 +46,13 @@ from takt.redis.wire import Address as StoreAddress
 from takt.rpc.calls import Calls
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
+from takt.rpc.desk import Ask, MessageDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import Listening, Servers, Tls, read_tls
 from takt.settings import Address, Settings, read_secret
+from takt.wire.request import MOST_BUDGET_US, request_message
 
 OPEN_ATTEMPTS: Final = 5
 """How often a store is tried at the start: the budget of one call is short for a first connection."""
@@ -218,15 +219,21 @@ class Edge:
     """The listeners, and what gathers calls behind them."""
 
     servers: Servers
-    decisions: Gather[DecideRequest, Decision]
+    decisions: Gather[Ask, bytes]
     events: Gather[Events, Outcomes]
     admin: Gather[Thunk, Any]
 
 
 def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None) -> Edge:
     """Everything between the network and the parts, at work but not listening. Call it on the event loop."""
-    decisions: Gather[DecideRequest, Decision] = Gather(
-        parts.engine.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
+    desk = MessageDesk(
+        parts.engine,
+        budget_us=settings.decide_budget_ms * 1_000,
+        times=lambda: timestamps(parts.engine.force.catalog.spec.context),
+        refused=metrics.refused,
+    )
+    decisions: Gather[Ask, bytes] = Gather(
+        desk.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
     )
     events: Gather[Events, Outcomes] = Gather(
         together(parts.feedback.record), name="feedback", max_batch=FEEDBACK_BATCH, max_waiting=settings.max_waiting
@@ -242,11 +249,10 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
         calls=calls,
         decision=DecisionService(
             decisions,
-            parts.engine.fallback,
+            desk.fallback,
             calls=calls,
             clock=SystemClock(),
             budget_us=settings.decide_budget_ms * 1_000,
-            times=lambda: timestamps(parts.engine.force.catalog.spec.context),
         ),
         feedback=FeedbackService(events, calls=calls),
         profile=ProfileService(
@@ -265,10 +271,12 @@ def timestamps(section: Section) -> frozenset[str]:
     return frozenset(feature.name for feature in section.features if feature.type is FeatureType.TIMESTAMP)
 
 
-def warm_up(in_force: Force) -> DecideRequest:
+def warm_up(in_force: Force) -> Ask:
     """A dry run over as many placements as a request may have: compiles or loads every kernel, and leaves no trace."""
     placements = tuple(PlacementAsk(p.id) for p in in_force.catalog.placements[:WARM_PLACEMENTS])
-    return DecideRequest(WARM_UP, placements, profile_id=WARM_UP, dry_run=True)
+    message = request_message(DecideRequest(WARM_UP, placements, profile_id=WARM_UP, dry_run=True))
+    message.budget.FromMicroseconds(MOST_BUDGET_US)
+    return Ask(message.SerializeToString(), SystemClock().monotonic_us())
 
 
 def say_ready(settings: Settings, listening: Listening, parts: Parts, *, seconds: float) -> None:

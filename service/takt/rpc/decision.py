@@ -1,22 +1,23 @@
-"""`takt.v1.DecisionService`: messages to requests, through the gathering, and back."""
+"""`takt.v1.DecisionService` on grpcio: serialised messages from calls and streams, through the gathering, and back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
 
 from takt.clock import SECOND_US, Clock
-from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
-from takt.domain.request import DecideRequest
-from takt.errors import InvalidRequestError, Violation
+from takt.errors import InvalidRequestError, TaktError, Violation
 from takt.rpc.calls import Calls, Context, answering, refused_for
-from takt.rpc.errors import DrainingError, LateError, OverloadedError, abort, refusal
+from takt.rpc.desk import UNREADABLE, Ask
+from takt.rpc.errors import DrainingError, LateError, OverloadedError, Refusal, abort, refusal
 from takt.rpc.gather import Gather
-from takt.v1 import decision_pb2, decision_pb2_grpc
-from takt.wire.answer import response
-from takt.wire.request import Budget, decide_request
+from takt.v1 import decision_pb2
+from takt.wire.request import asked_budget_us
 
 LEAST_WAY_BACK_US: Final = 2_000
 MOST_WAY_BACK_US: Final = 20_000
@@ -24,47 +25,42 @@ MOST_WAY_BACK_US: Final = 20_000
 STREAM_IN_FLIGHT: Final = 256
 """Requests of one stream that are read and not answered yet. With so many, it is not read further."""
 
+RESPONSE_TAG: Final = b"\x12"
+"""Field `response` of `DecideStreamResponse`, number 2, with a length."""
+
 ALREADY_WAITING: Final = Violation("request_id", "waits for an answer on this stream already; choose another")
 
-Fallback = Callable[[DecideRequest, Cause, str], Decision]
+Fallback = Callable[[bytes, Cause, str], bytes | TaktError]
 
 
-class DecisionService(decision_pb2_grpc.DecisionServiceServicer):
+class DecisionService:
     """Answers every request that means something: with a decision, or with fallbacks when there is no time for one."""
 
     def __init__(
-        self,
-        gather: Gather[DecideRequest, Decision],
-        fallback: Fallback,
-        *,
-        calls: Calls,
-        clock: Clock,
-        budget_us: int,
-        times: Callable[[], Container[str]],
+        self, gather: Gather[Ask, bytes], fallback: Fallback, *, calls: Calls, clock: Clock, budget_us: int
     ) -> None:
-        """`fallback` is quick and pure; `budget_us` is what a request has that names none.
-
-        `times` gives the context features that are declared as timestamps.
-        """
+        """`gather` works at a desk, `fallback` is that desk's; `budget_us` is what a request has that names none."""
         self.calls = calls
         self._gather = gather
         self._fallback = fallback
         self._clock = clock
         self._budget_us = budget_us
-        self._times = times
         self._streams: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
 
-    @answering
-    async def Decide(  # noqa: N802 - the contract's name
-        self, request: decision_pb2.DecideRequest, context: Context
-    ) -> decision_pb2.DecideResponse:
-        """One decision."""
-        return await self._decide(request, context)
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """What a grpcio server is given: messages of `Decide` pass as the bytes that they are."""
+        decide: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(self.Decide)
+        stream: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(self.DecideStream)
+        name = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
+        return grpc.method_handlers_generic_handler(name, {"Decide": decide, "DecideStream": stream})
 
-    async def DecideStream(  # noqa: N802 - the contract's name
-        self, requests: AsyncIterator[decision_pb2.DecideStreamRequest], context: Context
-    ) -> None:
+    @answering
+    async def Decide(self, message: bytes, context: Context) -> bytes:  # noqa: N802 - the contract's name
+        """One decision."""
+        return await self._decide(message, context)
+
+    async def DecideStream(self, requests: AsyncIterator[bytes], context: Context) -> None:  # noqa: N802 - as above
         """Decisions as they are ready. A wrong request has its error in its place, and the stream goes on."""
         with self.calls.counted("DecisionService.DecideStream") as call:
             if not self._ending.is_set():
@@ -79,66 +75,91 @@ class DecisionService(decision_pb2_grpc.DecisionServiceServicer):
         for reading in self._streams:
             reading.cancel()
 
-    async def _decide(self, message: decision_pb2.DecideRequest, context: Context) -> decision_pb2.DecideResponse:
+    async def _decide(self, message: bytes, context: Context) -> bytes:
         """The answer to one request, a fallback included. Raises `TaktError` where there is none."""
         now_us = self._clock.monotonic_us()
         latest_us = latest(now_us, context.time_remaining())
-        try:
-            request = decide_request(message, Budget(now_us, self._budget_us, latest_us), self._times())
-        except InvalidRequestError as error:
-            self.calls.meter.refused(type(error).__name__)
-            raise
-        left_us = request.deadline_us - now_us
+        left_us = asked_budget_us(message) or self._budget_us
+        if latest_us:
+            left_us = min(left_us, latest_us - now_us)
         if left_us <= 0:
-            return response(self._fallback(request, Cause.DEADLINE, "the call's deadline leaves no time to decide"))
+            return self._instead(message, Cause.DEADLINE, "the call's deadline leaves no time to decide")
         try:
-            decision = await self._gather.ask(request, left_us / SECOND_US)
+            return await self._gather.ask(Ask(message, now_us, latest_us), left_us / SECOND_US)
         except LateError:
-            decision = self._fallback(request, Cause.DEADLINE, "the budget was spent before there was a decision")
+            return self._instead(message, Cause.DEADLINE, "the budget was spent before there was a decision")
         except OverloadedError:
-            decision = self._fallback(request, Cause.OVERLOAD, "too many requests are waiting")
-        return response(decision)
+            return self._instead(message, Cause.OVERLOAD, "too many requests are waiting")
 
-    async def _answered(
-        self, message: decision_pb2.DecideRequest, context: Context, *, known: bool
-    ) -> decision_pb2.DecideStreamResponse:
-        """The answer to one request of a stream, or its error. `known`: its id waits for an answer already."""
+    def _instead(self, message: bytes, cause: Cause, text: str) -> bytes:
+        """The fallback in a decision's place. Raises `TaktError` where the request is wrong."""
+        answer = self._fallback(message, cause, text)
+        if isinstance(answer, TaktError):
+            raise answer
+        return answer
+
+    async def _answered(self, request_id: str, message: bytes, context: Context, refused: Refusal | None) -> bytes:
+        """The answer to one request of a stream, or its error; `refused` if that is known already."""
         try:
-            if known:
-                refused = refusal(InvalidRequestError((ALREADY_WAITING,)))
-            else:
-                decided = await self._decide(message, context)
-                return decision_pb2.DecideStreamResponse(request_id=message.request_id, response=decided)
+            if refused is None:
+                return streamed(request_id, await self._decide(message, context))
         except Exception as error:  # noqa: BLE001 - all are mapped in one place
             refused = refused_for(error, "DecisionService.DecideStream")
-        return decision_pb2.DecideStreamResponse(request_id=message.request_id, error=refused.status())
+        return decision_pb2.DecideStreamResponse(request_id=request_id, error=refused.status()).SerializeToString()
 
-    async def _stream(self, requests: AsyncIterator[decision_pb2.DecideStreamRequest], context: Context) -> None:
+    async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Read, decide and write at once, each at its own pace, with a bounded number on the way."""
         places = asyncio.Semaphore(STREAM_IN_FLIGHT)
         writing = asyncio.Lock()  # a call takes one message at a time
         on_the_way: set[str] = set()
 
-        async def answer(message: decision_pb2.DecideRequest, *, known: bool) -> None:
-            answered = await self._answered(message, context, known=known)
+        async def answer(request_id: str, message: bytes, refused: Refusal | None) -> None:
+            answered = await self._answered(request_id, message, context, refused)
             async with writing:
-                if not known:
-                    on_the_way.discard(message.request_id)
+                if refused is None:
+                    on_the_way.discard(request_id)
                 await context.write(answered)
             places.release()
 
         async def read(answers: asyncio.TaskGroup) -> None:
-            async for message in requests:
-                request = message.request
+            async for serialised in requests:
                 await places.acquire()
-                known = request.request_id in on_the_way
-                on_the_way.add(request.request_id)
-                answers.create_task(answer(request, known=known))
+                refused = None
+                try:
+                    request_id, message = unwrapped(serialised)
+                except InvalidRequestError as error:
+                    request_id, message, refused = "", b"", refusal(error)
+                if refused is None and request_id in on_the_way:
+                    refused = refusal(InvalidRequestError((ALREADY_WAITING,)))
+                if refused is None:
+                    on_the_way.add(request_id)
+                answers.create_task(answer(request_id, message, refused))
 
         async with asyncio.TaskGroup() as answers:
             reading = answers.create_task(read(answers))
             self._streams.add(reading)
             reading.add_done_callback(self._streams.discard)
+
+
+def unwrapped(serialised: bytes) -> tuple[str, bytes]:
+    """Id and serialised request of a message of a stream. Raises `InvalidRequestError` for what cannot be read."""
+    try:
+        request = decision_pb2.DecideStreamRequest.FromString(serialised).request
+    except DecodeError:
+        raise InvalidRequestError((UNREADABLE,)) from None
+    return request.request_id, request.SerializeToString()
+
+
+def streamed(request_id: str, answer: bytes) -> bytes:
+    """A serialised answer as a message of a stream, without reading it."""
+    head: bytes = decision_pb2.DecideStreamResponse(request_id=request_id).SerializeToString()
+    size = bytearray()
+    left = len(answer)
+    while left > 0x7F:
+        size.append(left & 0x7F | 0x80)
+        left >>= 7
+    size.append(left)
+    return b"".join((head, RESPONSE_TAG, size, answer))
 
 
 def latest(now_us: int, remaining_s: float | None) -> int:

@@ -28,7 +28,6 @@ from takt.v1 import (
     contact_pb2,
     contact_pb2_grpc,
     decision_pb2,
-    decision_pb2_grpc,
     feedback_pb2,
     feedback_pb2_grpc,
     model_pb2,
@@ -152,7 +151,7 @@ class Servers:
         self._decision = decision
         self._health = health.aio.HealthServicer()
         self._public = grpc.aio.server(options=OPTIONS)
-        decision_pb2_grpc.add_DecisionServiceServicer_to_server(decision, self._public)
+        self._public.add_generic_rpc_handlers((decision.handlers(),))
         feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._public)
         self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
         profile_pb2_grpc.add_ProfileServiceServicer_to_server(profile, self._admin)

@@ -10,6 +10,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from takt.clock import SECOND_US
 from takt.domain.request import DecideRequest, Explain, Identity, PlacementAsk
 from takt.errors import InvalidRequestError, Violation
@@ -111,6 +113,17 @@ def decide_request(
     if found:
         raise InvalidRequestError(tuple(found))
     return request
+
+
+def asked_budget_us(serialised: bytes) -> int:
+    """The budget that a serialised request names, and nothing else of it; 0 where it names none that could be kept."""
+    try:
+        message = decision_pb2.DecideRequest.FromString(serialised)
+    except DecodeError:
+        return 0
+    found: list[Violation] = []
+    asked_us = _budget_us(message, found)
+    return 0 if found else asked_us
 
 
 def _budget_us(message: decision_pb2.DecideRequest, found: list[Violation]) -> int:

@@ -32,6 +32,7 @@ from takt.observation.metrics import Metrics
 from takt.rpc.calls import Calls
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
+from takt.rpc.desk import Ask, MessageDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.profile import ProfileService, Thunk, called
@@ -133,7 +134,7 @@ class Front:
 
     work: Work
     servers: Servers
-    gather: Gather[DecideRequest, Decision]
+    gather: Gather[Ask, bytes]
     listening: Listening
     metrics: Metrics
     public: grpc.aio.Channel
@@ -160,18 +161,17 @@ async def front(
     token: str | None = None,
 ) -> AsyncIterator[Front]:
     """An edge that listens and is ready, until the end."""
-    gather: Gather[DecideRequest, Decision] = Gather(work.decide, name="decide", max_batch=8, max_waiting=max_waiting)
+    metrics = Metrics()
+    desk = MessageDesk(work, budget_us=budget_us, times=frozenset, refused=metrics.refused)
+    gather: Gather[Ask, bytes] = Gather(desk.decide, name="decide", max_batch=8, max_waiting=max_waiting)
     events: Gather[Events, Outcomes] = Gather(together(work.record), name="events", max_batch=8, max_waiting=8)
     admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=8)
     for each in (gather, events, admin):
         each.start()
-    metrics = Metrics()
     calls = Calls(metrics)
     servers = Servers(
         calls=calls,
-        decision=DecisionService(
-            gather, work.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us, times=frozenset
-        ),
+        decision=DecisionService(gather, desk.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us),
         feedback=FeedbackService(events, calls=calls),
         profile=ProfileService(work, admin, calls=calls, times=frozenset),
         contact=ContactService(work, admin, calls=calls),

@@ -255,7 +255,7 @@ def streamed(request: decision_pb2.DecideRequest) -> decision_pb2.DecideStreamRe
 
 
 def test_a_stream_answers_as_it_is_ready() -> None:
-    """A request that needs no work is answered while others wait, and an id that waits already is refused in place."""
+    """What is out of time is answered while others wait; what is wrong is refused in its place."""
 
     async def test() -> None:
         async with front(Work()) as edge:
@@ -263,14 +263,16 @@ def test_a_stream_answers_as_it_is_ready() -> None:
             await stream.write(streamed(ask("hero", request_id="slow")))
             await edge.work.taken_up()
             await stream.write(streamed(ask("hero", request_id="slow")))
+            await stream.write(streamed(ask("hero", request_id="spent", budget=Duration(nanos=1_000_000))))
+            twice, spent = await stream.read(), await stream.read()
             await stream.write(streamed(ask(request_id="")))
-            twice, wrong = await stream.read(), await stream.read()
             edge.work.gate.set()
             await stream.done_writing()
 
             assert ("slow", 3) == (twice.request_id, twice.error.code)
-            assert ("", 3) == (wrong.request_id, wrong.error.code)
-            assert "slow" == (await stream.read()).response.request_id
+            assert ("spent", ["DEADLINE"]) == (spent.request_id, causes(spent.response))
+            others = [await stream.read(), await stream.read()]
+            assert {("slow", 0), ("", 3)} == {(other.request_id, other.error.code) for other in others}
             assert grpc.aio.EOF is await stream.read()
             assert "OK" == (await stream.code()).name
 
