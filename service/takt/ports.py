@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision
     from takt.domain.feedback import FeedbackEvent
+    from takt.domain.log import LogEntry, LogExtent, LogPosition
     from takt.domain.merge import Estate, Merges, MergeStep
     from takt.domain.request import DecideRequest, Identity
     from takt.domain.totals import Book, CountedEvent, Pool, Transfer
@@ -362,6 +363,43 @@ class Totals(Protocol):
         ...
 
 
+class DecisionLog(Protocol):
+    """The log, partition by partition: read in pages, trimmed once it is kept elsewhere."""
+
+    @property
+    def store_id(self) -> str:
+        """Whose log this is: positions mean nothing in another store."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many there are."""
+        ...
+
+    def extents(self) -> list[LogExtent]:
+        """How much there is, by partition. One round trip."""
+        ...
+
+    def read(self, partition: int, after: LogPosition, most: int) -> list[LogEntry]:
+        """The oldest entries behind a position, at most so many, in order. One round trip."""
+        ...
+
+    def trim(self, up_to: Sequence[LogPosition]) -> int:
+        """Drop entries up to a position of each partition, that one included; returns how many went.
+
+        Entries that a remembered id may still lead to stay, whatever is asked: those younger than twice the retention.
+        """
+        ...
+
+    def legends(self) -> dict[str, str]:
+        """What the packed parts of records mean (`takt.catalog.legend`), by version of the catalog."""
+        ...
+
+    def register_legend(self, catalog: str, legend: str) -> None:
+        """Keep what records mean that are written under a catalog. The first text stands."""
+        ...
+
+
 class Store(Protocol):
     """Profiles, ledgers, request ids, identities and the decision log."""
 
@@ -373,6 +411,11 @@ class Store(Protocol):
     @property
     def totals(self) -> Totals:
         """The pools of total caps."""
+        ...
+
+    @property
+    def decision_log(self) -> DecisionLog:
+        """What was decided and what came of it."""
         ...
 
     def check_marker(self) -> None:

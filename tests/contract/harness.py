@@ -8,6 +8,7 @@ import redis
 
 from takt.clock import ManualClock
 from takt.domain.decision import person_address
+from takt.domain.log import LogKind
 from takt.memory.store import MemoryStore
 from takt.ports import Store
 from takt.redis import keys
@@ -28,6 +29,10 @@ class Harness(Protocol):
 
     def log(self) -> list[tuple[str, bytes]]:
         """Give all that was logged: `decision`, `feedback` or `change`, and the record; in order within a person."""
+        ...
+
+    def log_at(self, partition: int, ms: int, record: bytes) -> None:
+        """Log a decision as if at another time."""
         ...
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
@@ -54,6 +59,10 @@ class MemoryHarness:
     def log(self) -> list[tuple[str, bytes]]:
         """See `Harness`."""
         return list(self._memory.log)
+
+    def log_at(self, partition: int, ms: int, record: bytes) -> None:
+        """See `Harness`."""
+        self._memory.decision_log.append(partition, LogKind.DECISION, record, "", ms)
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
         """See `Harness`."""
@@ -99,6 +108,10 @@ class RedisHarness:
             for partition in range(self.marker.partitions)
             for _, fields in cast("list[Any]", self.client.xrange(keys.log(partition)))
         ]
+
+    def log_at(self, partition: int, ms: int, record: bytes) -> None:
+        """See `Harness`."""
+        self.client.xadd(keys.log(partition), {"t": "d", "r": record}, id=f"{ms}-*")
 
     def overwrite_ledger(self, profile_id: str, data: bytes) -> None:
         """See `Harness`."""

@@ -12,10 +12,12 @@ from typing import Final
 from takt.clock import MINUTE_US, Clock
 from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, WIDTH, LedgerState
+from takt.domain.log import LogKind
 from takt.domain.request import Identity
 from takt.errors import StoreMarkerError
 from takt.identity import anonymous_id
 from takt.memory.ledger import CorruptLedgerError, Ledger, parse_entries
+from takt.memory.log import MemoryLog
 from takt.memory.merging import MemoryMerging
 from takt.memory.totals import PARTITIONS, MemoryTotals
 from takt.ports import (
@@ -89,6 +91,7 @@ class MemoryStore:
         self._ids: dict[bytes, _Ids] = {}
         self._layouts: dict[int, str] = {}
         self._lock = threading.Lock()
+        self.decision_log = MemoryLog(clock, retention_us, partitions)
         self.totals = MemoryTotals(clock, self._lock, self.check_marker, partitions)
         self._merging = MemoryMerging(self)
 
@@ -202,7 +205,7 @@ class MemoryStore:
         self.edition = group.edition
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
-            self.log.append(("decision", entry.record))
+            self._write(person_address(group.profile_id), LogKind.DECISION, entry.record)
         return Outcome(Commit.DONE, now_us, {})
 
     def _mark(self, mark: Mark, now_us: int) -> MarkOutcome:
@@ -214,10 +217,10 @@ class MemoryStore:
         if self._state(mark.person) in (LedgerState.PENDING, LedgerState.MOVED):
             return MarkOutcome.MERGING
         ids.current[f"e{mark.event_id}"] = _Id(b"", len(self.log))
-        self.log.append(("feedback", mark.record))
         try:
             before = Ledger.parse(self.ledgers.get(mark.person, EMPTY))
         except CorruptLedgerError:
+            self._write(mark.person, LogKind.FEEDBACK, mark.record, MarkOutcome.ORPHAN)
             return MarkOutcome.ORPHAN
         after = before
         if mark.decision:
@@ -230,6 +233,7 @@ class MemoryStore:
             self.totals.settle(mark.person, changed, mark.kind, now_us)
         else:
             outcome = MarkOutcome.APPLIED if mark.kind is MarkKind.NONE else MarkOutcome.ORPHAN
+        self._write(mark.person, LogKind.FEEDBACK, mark.record, outcome)
         tightens = outcome is MarkOutcome.LATE
         for entry in suppression:
             marked, after = after, after.suppressed(entry)
@@ -285,7 +289,7 @@ class MemoryStore:
             return RewriteOutcome.CLOSED
         if stands != rewrite.ledger:
             return RewriteOutcome.CHANGED
-        self.log.append(("change", rewrite.record))
+        self._write(address, LogKind.CHANGE, rewrite.record)
         self.ledgers[address] = ledger.rewritten(entries, rewrite.appended, now_us).pack()
         spent = [(entry.decision, entry.offer, entry.placement) for entry in dropped]
         self.totals.settle(address, spent, MarkKind.CLICKED, now_us)
@@ -319,6 +323,11 @@ class MemoryStore:
     def forget(self, person: bytes) -> None:
         """See `takt.memory.merging.Shelves`."""
         self._ids.pop(person, None)
+
+    def _write(self, person: bytes, kind: LogKind, record: bytes, outcome: str = "") -> None:
+        """Append to the log, once everything else is sure to happen."""
+        self.log.append((kind.value, record))
+        self.decision_log.append(self.totals.partition_at(person), kind, record, outcome)
 
     def _state(self, person: bytes) -> int | None:
         """State of a ledger; None if it is corrupt."""

@@ -13,6 +13,7 @@
     takt:{17}:h                 tokens that are held until a contact is confirmed
     takt:{17}:e                 tokens that went back, for late confirmations
     takt:{0}:layouts            registered record layouts
+    takt:{0}:legends            what the packed parts of log records mean, by catalog
 
 `<person>` is 12 bytes of BLAKE2b of the profile id and `<identity>` 16 of namespace and value, raw: no key can be read
 back to a name. The hash tag keeps all that one commit touches in one slot of a cluster. A person's partition follows
@@ -31,6 +32,7 @@ from takt.identity import anonymous_digest, anonymous_id
 DEFAULT_PARTITIONS: Final = 64
 MAX_PARTITIONS: Final = 4096
 LAYOUTS: Final = b"takt:{0}:layouts"
+LEGENDS: Final = b"takt:{0}:legends"
 
 
 class PersonKeys(NamedTuple):

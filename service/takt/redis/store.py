@@ -14,6 +14,7 @@ from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcom
 from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 from takt.redis.functions import Functions, Mode
+from takt.redis.log import RedisLog
 from takt.redis.marker import Marker, check_marker, read_marker
 from takt.redis.merging import RedisMerging
 from takt.redis.server import Server, inspect
@@ -67,6 +68,7 @@ class RedisStore:
         self._calls = Calls(wire, functions, marker, per_slot=server.cluster, clock=clock)
         self.totals = RedisTotals(self._calls)
         self._merging = RedisMerging(self._calls)
+        self._log = RedisLog(wire, marker)
 
     @classmethod
     def open(
@@ -102,6 +104,11 @@ class RedisStore:
     def merging(self) -> RedisMerging:
         """See `takt.ports.Store`."""
         return self._merging
+
+    @property
+    def decision_log(self) -> RedisLog:
+        """See `takt.ports.Store`."""
+        return self._log
 
     @property
     def trips(self) -> RoundTrips:
