@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from takt.catalog.legend import legend
 from takt.clock import SECOND_US
 from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, WIDTH
@@ -107,8 +108,8 @@ class Engine:
         self._version = service_version
         self._limits = limits or Limits()
         self._escrow = Escrow(store.totals, clock)
-        self._in_force = (force, RecordReader(force.catalog.spec, store.layouts()))
-        self._next = self._in_force
+        self.prepare(force)
+        self._in_force = self._next
         self._oldest = 0
         self.merger = Merger(store, clock=clock, spec=lambda: self.force.catalog.spec)
         """Merges people, and leads to those who were merged."""
@@ -125,6 +126,8 @@ class Engine:
 
     def prepare(self, force: Force) -> None:
         """Make a catalog or model ready: it is put in force by `turn`, or when the store says that it is."""
+        # before the first record that is written under it
+        self._store.decision_log.register_legend(force.catalog.version, legend(force.catalog))
         self._next = (force, RecordReader(force.catalog.spec, self._store.layouts()))
 
     def turn(self) -> None:

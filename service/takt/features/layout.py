@@ -40,16 +40,33 @@ def layout_json(spec: FeatureSpec | Layout) -> str:
                 "locales": spec.person.locales,
                 "consents": spec.person.consents,
             },
-            "profile": [
-                [feature.name, feature.type.value, *([feature.values] if feature.type not in _NO_VOCABULARY else [])]
-                for block in Block
-                for feature in spec.profile.blocks[block]
-            ],
+            "profile": stored_features(spec.profile),
         },
         ensure_ascii=True,
         separators=(",", ":"),
         sort_keys=True,
     )
+
+
+def stored_features(section: Section) -> list[list[Any]]:
+    """What says how rows of a section are packed, for JSON: name, type and vocabulary, in the order of storage."""
+    return [
+        [feature.name, feature.type.value, *([list(feature.values)] if feature.type not in _NO_VOCABULARY else [])]
+        for block in Block
+        for feature in section.blocks[block]
+    ]
+
+
+def read_features(read: Any) -> tuple[Feature, ...]:
+    """The inverse of `stored_features`; any exception means that it is damaged."""
+    features = [
+        Feature(str(name), FeatureType(kind), values=_names(values[0]) if values else ())
+        for name, kind, *values in read
+    ]
+    order = [list(Block).index(BLOCK_OF[feature.type]) for feature in features]
+    if order != sorted(order) or len({feature.name for feature in features}) != len(features):
+        raise ValueError("features repeat or stand out of order")
+    return tuple(features)
 
 
 def layout_fingerprint(layout: str) -> int:
@@ -71,13 +88,7 @@ def parse_layout(text: str) -> Layout:
 def _parse(read: Any) -> Layout:
     """Build a layout from decoded JSON; any exception means that it is damaged."""
     person = Person(**{key: _names(read["person"][key]) for key in ("time_zones", "locales", "consents")})
-    features: list[Feature] = []
-    for name, kind, *values in read["profile"]:
-        features.append(Feature(str(name), FeatureType(kind), values=_names(values[0]) if values else ()))
-    order = [list(Block).index(BLOCK_OF[feature.type]) for feature in features]
-    if order != sorted(order) or len({feature.name for feature in features}) != len(features):
-        raise ValueError("features repeat or stand out of order")
-    return Layout(person, Section("profile", tuple(features), header=True))
+    return Layout(person, Section("profile", read_features(read["profile"]), header=True))
 
 
 def _names(values: Any) -> tuple[str, ...]:
