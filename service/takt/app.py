@@ -46,9 +46,10 @@ from takt.redis.wire import Address as StoreAddress
 from takt.rpc.calls import Calls
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
-from takt.rpc.desk import Ask, MessageDesk
+from takt.rpc.desk import Ask, MessageDesk, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
+from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import Listening, Servers, Tls, read_tls
 from takt.settings import Address, Settings, read_secret
@@ -226,11 +227,14 @@ class Edge:
 
 def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None) -> Edge:
     """Everything between the network and the parts, at work but not listening. Call it on the event loop."""
-    desk = MessageDesk(
-        parts.engine,
-        budget_us=settings.decide_budget_ms * 1_000,
-        times=lambda: timestamps(parts.engine.force.catalog.spec.context),
-        refused=metrics.refused,
+    budget_us = settings.decide_budget_ms * 1_000
+    desk = SharedDesk(
+        MessageDesk(
+            parts.engine,
+            budget_us=budget_us,
+            times=lambda: timestamps(parts.engine.force.catalog.spec.context),
+            refused=metrics.refused,
+        )
     )
     decisions: Gather[Ask, bytes] = Gather(
         desk.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
@@ -241,10 +245,22 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
     admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=ADMIN_WAITING)
     for gather in (decisions, events, admin):
         gather.start()
-    metrics.watch_queue("decide", lambda: decisions.waiting)
     metrics.watch_queue("feedback", lambda: events.waiting)
     metrics.watch_queue("admin", lambda: admin.waiting)
     calls = Calls(metrics)
+    feedback = FeedbackService(events, calls=calls)
+    native = None
+    if settings.native:
+        native = NativeFront(
+            desk,
+            feedback.record,
+            calls=calls,
+            clock=SystemClock(),
+            budget_us=budget_us,
+            max_batch=settings.max_batch,
+            max_waiting=settings.max_waiting,
+        )
+    metrics.watch_queue("decide", lambda: decisions.waiting + (native.waiting if native else 0))
     servers = Servers(
         calls=calls,
         decision=DecisionService(
@@ -252,13 +268,14 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
             desk.fallback,
             calls=calls,
             clock=SystemClock(),
-            budget_us=settings.decide_budget_ms * 1_000,
+            budget_us=budget_us,
         ),
-        feedback=FeedbackService(events, calls=calls),
+        feedback=feedback,
         profile=ProfileService(
             parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
         ),
         contact=ContactService(parts.contacts, admin, calls=calls),
+        native=native,
         tls=tls,
         token=token,
     )
@@ -287,6 +304,7 @@ def say_ready(settings: Settings, listening: Listening, parts: Parts, *, seconds
         listen=str(listening.public),
         admin=str(listening.admin),
         metrics=str(listening.metrics or ""),
+        transport="native" if settings.native else "grpcio",
         tls=settings.tls_cert is not None,
         token=settings.admin_token_file is not None,
         store="embedded" if parts.embedded else parts.store.wire.shown,

@@ -24,6 +24,7 @@ PREFIX: Final = "TAKT_"
 UNITS: Final = {"us": 1, "ms": 1_000, "s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US}
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
+TRANSPORTS: Final = ("auto", "grpcio", "native")
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 LONGEST_SECRET: Final = 4096
 
@@ -165,6 +166,8 @@ class Settings:
     """None: a constant prior scores, and every answer says that it is degraded."""
     listen: Address
     admin_listen: Address
+    transport: str
+    """Front end of the public listener: one of `TRANSPORTS`."""
     metrics_listen: Address | None
     """None: metrics are not served."""
     redis_url: str | None
@@ -185,6 +188,11 @@ class Settings:
     admin_token_file: Path | None
     log_level: str
     log_format: str
+
+    @property
+    def native(self) -> bool:
+        """Whether the native front end serves the public listener."""
+        return self.transport == "native" or (self.transport == "auto" and self.tls_cert is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _address,
         "127.0.0.1:50052",
         "where profiles, contacts, catalog and models are served; beyond loopback it needs a token",
+    ),
+    Option(
+        "transport",
+        "|".join(TRANSPORTS),
+        _one_of(*TRANSPORTS),
+        "auto",
+        "front end of --listen: native is faster and plaintext only, grpcio has TLS; auto takes native without TLS",
     ),
     Option(
         "metrics_listen",
@@ -336,6 +351,9 @@ def _conflicts(values: Mapping[str, Any], named: set[str]) -> list[Violation]:
         for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert"))
         if one in named and other not in named
     )
+    if values.get("transport") == "native" and "tls_cert" in named:
+        wrong = "native has no TLS; take auto or grpcio, or end TLS in a proxy before it and leave --tls-cert out"
+        found.append(Violation(label("transport"), wrong))
     admin = values.get("admin_listen")
     if isinstance(admin, Address) and not admin.loopback and "admin_token_file" not in named:
         found.append(

@@ -26,7 +26,7 @@ KEYS: Final = frozenset(
         "call", "error", "message", "method", "where", "work",
         # a process
         "admin", "catalog", "features", "listen", "metrics", "model", "offers", "pid", "placements", "signal", "store",
-        "tls", "token", "version", "workspace",
+        "tls", "token", "transport", "version", "workspace",
         # figures
         "batch", "cause", "clean", "drained", "grace_s", "partitions", "seconds",
     }

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, 
 from prometheus_client.process_collector import ProcessCollector
 
 from takt.domain.reasons import Cause, Reason
-from takt.observation.tally import Tally
+from takt.observation.tally import Distribution, Tally
 
 if TYPE_CHECKING:
     from takt.domain.decision import Decision
@@ -36,12 +36,12 @@ class Metrics:
             PlatformCollector(registry=registry)
             GCCollector(registry=registry)
         self.registry = registry
-        self._calls = Histogram(
+        self._calls = Distribution(
             "takt_call_seconds",
             "Calls by method and status code.",
             ["method", "code"],
+            registry,
             buckets=CALL_S,
-            registry=registry,
         )
         self._decisions = Tally(
             "takt_decisions",
@@ -154,7 +154,11 @@ class Metrics:
 
     def called(self, method: str, code: str, seconds: float) -> None:
         """A call ended with this status code."""
-        self._calls.labels(method, code).observe(seconds)
+        self._calls.add((method, code), (seconds,))
+
+    def answered(self, method: str, seconds: Sequence[float]) -> None:
+        """Calls ended with OK, one for each duration."""
+        self._calls.add((method, "OK"), seconds)
 
     def feedback(self, outcome: str) -> None:
         """An event had this outcome."""

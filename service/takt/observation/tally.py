@@ -1,14 +1,18 @@
-"""Counters that cost little: one dictionary each, made into Prometheus's form only when somebody reads them."""
+"""Counters and histograms that cost little, made into Prometheus's form only when somebody reads them."""
 
 from __future__ import annotations
 
+import math
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 
 class Tally(Collector):
@@ -52,3 +56,50 @@ class Tally(Collector):
     def describe(self) -> Iterable[Metric]:
         """Name and labels, without series."""
         yield CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+
+
+class Distribution(Collector):
+    """A histogram that takes many observations at once, and costs little for each."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        registry: CollectorRegistry,
+        *,
+        buckets: Sequence[float],
+    ) -> None:
+        """Register under `name`, with these upper bounds, in ascending order; one without bound comes last."""
+        self._name = name
+        self._documentation = documentation
+        self._labels = tuple(labels)
+        self._bounds = [*buckets, math.inf]
+        self._series: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
+        self._lock = threading.Lock()
+        registry.register(self)
+
+    def add(self, under: tuple[str, ...], observed: Sequence[float]) -> None:
+        """Count observations under one value per label. From any thread."""
+        with self._lock:
+            series = self._series.get(under)
+            if series is None:
+                series = self._series[under] = ([0] * len(self._bounds), [0.0])
+            counts, total = series
+            for value in observed:
+                counts[bisect_left(self._bounds, value)] += 1
+            total[0] += sum(observed)
+
+    def collect(self) -> Iterable[Metric]:
+        """All series as they are now."""
+        with self._lock:
+            series = {under: (list(counts), total[0]) for under, (counts, total) in self._series.items()}
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        for under, (counts, total) in series.items():
+            buckets = zip(map(floatToGoString, self._bounds), accumulate(counts), strict=True)
+            family.add_metric(under, list(buckets), total)
+        yield family
+
+    def describe(self) -> Iterable[Metric]:
+        """Name and labels, without series."""
+        yield HistogramMetricFamily(self._name, self._documentation, labels=self._labels)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -20,6 +20,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
+LARGEST_MESSAGE: Final = 4 * 1024 * 1024
+"""Bytes of a message that is read."""
+
 _log = structlog.stdlib.get_logger("takt.rpc")
 
 
@@ -28,6 +31,10 @@ class CallMeter(Protocol):
 
     def called(self, method: str, code: str, seconds: float) -> None:
         """A call ended with this status code. A stream ends once, however many answers it had."""
+        ...
+
+    def answered(self, method: str, seconds: Sequence[float]) -> None:
+        """Calls ended with OK, one for each duration."""
         ...
 
     def refused(self, reason: str) -> None:
@@ -104,6 +111,21 @@ def refused_for(error: Exception, method: str) -> Refusal:
     return refusal(defect)
 
 
+async def outcome(calls: Calls, name: str, work: Callable[[], Awaitable[Response]]) -> Response | Refusal:
+    """Do the work of one call, counted under `name`: its answer, or what the caller is told instead."""
+    if calls.draining:
+        # not counted as under way: callers that go on calling must not keep us from ending
+        calls.meter.called(name, "UNAVAILABLE", 0.0)
+        return refusal(DrainingError())
+    with calls.counted(name) as call:
+        try:
+            return await work()
+        except Exception as error:  # noqa: BLE001 - all are mapped in one place
+            refused = refused_for(error, name)
+            call.code = refused.code.name
+            return refused
+
+
 def answering(
     method: Callable[[Any, Request, Context], Awaitable[Response]],
 ) -> Callable[[Any, Request, Context], Awaitable[Response]]:
@@ -112,17 +134,8 @@ def answering(
 
     @functools.wraps(method)
     async def answered(self: Servicer, request: Request, context: Context) -> Response:
-        if self.calls.draining:
-            # not counted as under way: callers that go on calling must not keep us from ending
-            self.calls.meter.called(name, "UNAVAILABLE", 0.0)
-            return await abort(context, refusal(DrainingError()))
-        with self.calls.counted(name) as call:
-            try:
-                return await method(self, request, context)
-            except Exception as error:  # noqa: BLE001 - all are mapped in one place
-                refused = refused_for(error, name)
-                call.code = refused.code.name
-                return await abort(context, refused)
+        answer = await outcome(self.calls, name, lambda: method(self, request, context))
+        return await abort(context, answer) if isinstance(answer, Refusal) else answer
 
     return answered
 

@@ -19,6 +19,8 @@ from takt.rpc.gather import Gather
 from takt.v1 import decision_pb2
 from takt.wire.request import asked_budget_us
 
+DECIDE: Final = "DecisionService.Decide"
+
 LEAST_WAY_BACK_US: Final = 2_000
 MOST_WAY_BACK_US: Final = 20_000
 """Time that is kept for an answer to be written and read: a twentieth of what the call has, within these bounds."""

@@ -6,6 +6,8 @@ alone. So every front end has the same answers, and how messages are read and wr
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -48,6 +50,49 @@ class Desk(Protocol):
     def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
         """Answer one message by its placements' fallbacks, flagged with `cause`. Quick, and from any thread."""
         ...
+
+
+class SharedDesk:
+    """A desk for several threads: it lets them in one at a time, in the order in which they came."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Share this desk."""
+        self._desk = desk
+        self._mutex = threading.Lock()
+        self._taken = False
+        self._queue: deque[threading.Lock] = deque()
+        self.fallback = desk.fallback
+        """As the desk's own, which any thread may call."""
+
+    def __len__(self) -> int:
+        """Threads that are at the desk, or stand in line for it."""
+        with self._mutex:
+            return self._taken + len(self._queue)
+
+    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
+        """Answer every ask, once it is this thread's turn."""
+        self._enter()
+        try:
+            return self._desk.decide(asks)
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._mutex:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append(turn)
+        turn.acquire()  # released by whoever leaves before
+
+    def _leave(self) -> None:
+        with self._mutex:
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._taken = False
 
 
 class Decider(Protocol):

@@ -44,6 +44,14 @@ class OverloadedError(TaktError):
         self.retry_after_s = retry_after_s
 
 
+class MessageTooLargeError(TaktError):
+    """A message is larger than is read."""
+
+    def __init__(self, size: int, most: int) -> None:
+        """Say how large it is, and how large it may be."""
+        super().__init__(f"the message has {size} bytes, at most {most} are read")
+
+
 class LateError(TaktError):
     """The time was spent before there was an answer."""
 
@@ -146,6 +154,8 @@ def refusal(error: TaktError) -> Refusal:
                 message,
                 retry_after_s=error.retry_after_s,
             )
+        case MessageTooLargeError():
+            return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_MESSAGE_TOO_LARGE, message)
         case DrainingError():
             return Refusal(grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_SHUTTING_DOWN, message)
         case StoreError():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
+
+Work: TypeAlias = "Callable[[Sequence[Ask]], Sequence[Answer | TaktError]]"
+"""Answers a batch of asks, in order."""
 
 RETRY_AFTER_S: Final = 0.1
 """What those are told who found too much waiting: some batches later."""
@@ -43,14 +46,14 @@ class Gather(Generic[Ask, Answer]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[Ask]], Sequence[Answer | TaktError]],
+        work: Work[Ask, Answer],
         *,
         name: str,
         max_batch: int,
         max_waiting: int,
     ) -> None:
         """`work` answers a batch in order, with an error in the place of an ask that was wrong. One thread calls it."""
-        self._work = work
+        self._work = isolated(work, name)
         self._name = name
         self._max_batch = max_batch
         self._max_waiting = max_waiting
@@ -117,7 +120,7 @@ class Gather(Generic[Ask, Answer]):
                 if not call.future.done():
                     batch.append(call)
             if batch:
-                answers = self._answers([call.ask for call in batch])
+                answers = self._work([call.ask for call in batch])
                 try:
                     loop.call_soon_threadsafe(_resolve, batch, answers)
                 except RuntimeError:  # the loop has ended, and with it all callers
@@ -126,21 +129,26 @@ class Gather(Generic[Ask, Answer]):
             if last:
                 return
 
-    def _answers(self, asks: Sequence[Ask]) -> Sequence[Answer | TaktError]:
-        """The work's answers. What fails in company is tried alone, so that one ask cannot spoil the others."""
+
+def isolated(work: Work[Ask, Answer], name: str) -> Work[Ask, Answer]:
+    """Work that never raises: what fails in company is tried alone, so that one ask cannot spoil the others."""
+
+    def answers(asks: Sequence[Ask]) -> Sequence[Answer | TaktError]:
         try:
-            return self._work(asks)
+            return work(asks)
         except StoreError as error:
             return [error] * len(asks)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to live on
             if len(asks) > 1:
-                _log.warning("batch_failed", work=self._name, batch=len(asks), error=type(error).__name__)
-                return [answer for ask in asks for answer in self._answers([ask])]
+                _log.warning("batch_failed", work=name, batch=len(asks), error=type(error).__name__)
+                return [answer for ask in asks for answer in answers([ask])]
             if isinstance(error, TaktError):
                 return [error]
             defect = DefectError()
-            _log.exception("defect", work=self._name, call=defect.call)
+            _log.exception("defect", work=name, call=defect.call)
             return [defect]
+
+    return answers
 
 
 def _expire(future: asyncio.Future[Any]) -> None:

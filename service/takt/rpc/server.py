@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from takt.errors import TaktError, Violation
-from takt.rpc.calls import Calls, unserved
+from takt.rpc.calls import LARGEST_MESSAGE, Calls, unserved
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import FeedbackService
+from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService
 from takt.rpc.token import TokenGuard
 from takt.settings import Address, Settings, SettingsError, label
@@ -29,13 +31,11 @@ from takt.v1 import (
     contact_pb2_grpc,
     decision_pb2,
     feedback_pb2,
-    feedback_pb2_grpc,
     model_pb2,
     profile_pb2,
     profile_pb2_grpc,
 )
 
-LARGEST_MESSAGE: Final = 4 * 1024 * 1024
 OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     # an answer at the explain level FULL over a large catalog may be larger than any request
@@ -142,17 +142,23 @@ class Servers:
         feedback: FeedbackService,
         profile: ProfileService,
         contact: ContactService,
+        native: NativeFront | None = None,
         tls: Tls | None = None,
         token: str | None = None,
     ) -> None:
-        """Register every service. Make it on the event loop that will serve. `token` guards the admin listener."""
+        """Register every service. Make it on the event loop that will serve. `token` guards the admin listener.
+
+        With `native`, that is what listens in public, and grpcio serves behind it what it does not.
+        """
+        self._native = native
+        self._behind: tempfile.TemporaryDirectory[str] | None = None
+        """Holds the socket that grpcio listens on behind the native front end."""
         self._tls = tls
         self._calls = calls
         self._decision = decision
         self._health = health.aio.HealthServicer()
         self._public = grpc.aio.server(options=OPTIONS)
-        self._public.add_generic_rpc_handlers((decision.handlers(),))
-        feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._public)
+        self._public.add_generic_rpc_handlers((decision.handlers(), feedback.handlers()))
         self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
         profile_pb2_grpc.add_ProfileServiceServicer_to_server(profile, self._admin)
         contact_pb2_grpc.add_ContactServiceServicer_to_server(contact, self._admin)
@@ -165,15 +171,20 @@ class Servers:
     async def start(self, public: Address, admin: Address) -> Listening:
         """Listen, without being ready yet. Raises `ListenError` naming the address that is not free."""
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
-        listening = Listening(
-            self._bind(self._public, public, "listen"), self._bind(self._admin, admin, "admin_listen")
-        )
+        try:
+            listening = self._listen(public, admin)
+        except ListenError:
+            if self._behind is not None:
+                self._behind.cleanup()
+            raise
         for address in (listening.public, listening.admin):
             if address.path:
                 # whoever may open the socket is a caller: leave that to its owner and group
                 await asyncio.to_thread(os.chmod, address.path, 0o660)
         await self._public.start()
         await self._admin.start()
+        if self._native is not None:
+            self._native.start()
         return listening
 
     async def ready(self) -> None:
@@ -190,13 +201,42 @@ class Servers:
         await self._health.enter_graceful_shutdown()
         self._calls.draining = True
         self._decision.drain()
-        await self._calls.idle(grace_s)
+        waits = [self._calls.idle(grace_s)]
+        if self._native is not None:
+            waits.append(self._native.idle(grace_s))
+        await asyncio.gather(*waits)
         await asyncio.sleep(min(LAST_CALLS_S, grace_s))
         await asyncio.gather(self._public.stop(LAST_WORDS_S), self._admin.stop(LAST_WORDS_S))
+        if self._native is not None:
+            await self._native.close()
+        if self._behind is not None:
+            self._behind.cleanup()
 
     async def _set(self, status: Any) -> None:
         for name in ("", *_names((*PUBLIC, *ADMIN))):
             await self._health.set(name, status)
+
+    def _listen(self, public: Address, admin: Address) -> Listening:
+        """Take both addresses. Raises `ListenError`."""
+        if self._native is None:
+            bound = self._bind(self._public, public, "listen")
+        else:
+            bound = self._bind_native(self._native, public)
+        return Listening(bound, self._bind(self._admin, admin, "admin_listen"))
+
+    def _bind_native(self, native: NativeFront, address: Address) -> Address:
+        """Take the public address for the native front end, and a socket behind it for grpcio."""
+        if address.path:
+            _refuse_living(Path(address.path), "listen")
+        try:
+            port = native.bind(str(address))
+        except OSError:
+            raise _unavailable(address, "listen") from None
+        self._behind = tempfile.TemporaryDirectory(prefix="takt-")
+        behind = Path(self._behind.name) / "grpcio.sock"
+        self._public.add_insecure_port(f"unix:{behind}")
+        native.fall_back_to(behind)
+        return address if address.path else Address(address.host, port)
 
     def _bind(self, server: grpc.aio.Server, address: Address, setting: str) -> Address:
         """Take an address; port 0 becomes the one that was free."""
@@ -210,14 +250,16 @@ class Servers:
         except RuntimeError:
             port = 0
         if port <= 0:
-            raise ListenError(
-                f"{label(setting)}: {address} cannot be listened on; is it in use, or not of this machine?"
-            )
+            raise _unavailable(address, setting)
         return address if address.path else Address(address.host, port)
 
 
 def _names(services: Iterable[Any]) -> list[str]:
     return [service.full_name for service in services]
+
+
+def _unavailable(address: Address, setting: str) -> ListenError:
+    return ListenError(f"{label(setting)}: {address} cannot be listened on; is it in use, or not of this machine?")
 
 
 def _refuse_living(path: Path, setting: str) -> None:

@@ -1,4 +1,4 @@
-"""One real service for all tests of this folder: the minimal workspace, a tiny model, the embedded store."""
+"""One real service for all tests of this folder, on each front end: a minimal workspace, a tiny model, a store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from takt.catalog.workspace import load_workspace
 from takt.v1 import decision_pb2_grpc, feedback_pb2_grpc, profile_pb2, profile_pb2_grpc
 from takt.v1.types_pb2 import FORM_OF_ADDRESS_FORMAL, StringList, Value
 from tests.integration.model.graphs import Recipe, write
-from tests.integration.rpc.process import WORKSPACE, Service
+from tests.integration.rpc.process import TRANSPORT, WORKSPACE, Service
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +32,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("models") / "tiny" / "1.0.0", recipe)
 
 
+@pytest.fixture(scope="session", params=["grpcio", "native"], autouse=True)
+def transport(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The front end: every test of this folder runs on both."""
+    before = TRANSPORT.set(request.param)
+    yield request.param
+    TRANSPORT.reset(before)
+
+
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, bundle: Path, transport: str) -> Iterator[Service]:
     """A service that is ready."""
-    data = tmp_path_factory.mktemp("data")
+    data = tmp_path_factory.mktemp(f"data-{transport}")
     # generous budgets: these tests are about answers, not about a busy machine's speed
     arguments = ["--data-dir", str(data), "--model", str(bundle), "--store-timeout-ms", "5000"]
     with Service([*arguments, "--decide-budget-ms", "30000"]) as running:

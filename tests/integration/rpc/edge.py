@@ -32,14 +32,16 @@ from takt.observation.metrics import Metrics
 from takt.rpc.calls import Calls
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
-from takt.rpc.desk import Ask, MessageDesk
+from takt.rpc.desk import Ask, MessageDesk, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
+from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import Listening, Servers, Tls
 from takt.settings import Address
 from takt.v1 import decision_pb2, decision_pb2_grpc, types_pb2
 from tests.integration.rpc.asking import ask
+from tests.integration.rpc.process import TRANSPORT
 
 LOCAL = Address("127.0.0.1", 0)
 VERSIONS = Versions("c", "m/1", "f", "0")
@@ -135,6 +137,7 @@ class Front:
     work: Work
     servers: Servers
     gather: Gather[Ask, bytes]
+    native: NativeFront | None
     listening: Listening
     metrics: Metrics
     public: grpc.aio.Channel
@@ -144,6 +147,11 @@ class Front:
     def decide(self) -> Callable[..., Any]:
         """Ask for one decision."""
         return decision_pb2_grpc.DecisionServiceStub(self.public).Decide  # type: ignore[no-any-return]  # generated
+
+    @property
+    def waiting(self) -> int:
+        """Calls and requests of streams that wait for their batch."""
+        return self.gather.waiting + (self.native.waiting if self.native else 0)
 
     def count(self, name: str, **labels: str) -> float:
         """A metric's value."""
@@ -162,19 +170,32 @@ async def front(
 ) -> AsyncIterator[Front]:
     """An edge that listens and is ready, until the end."""
     metrics = Metrics()
-    desk = MessageDesk(work, budget_us=budget_us, times=frozenset, refused=metrics.refused)
+    desk = SharedDesk(MessageDesk(work, budget_us=budget_us, times=frozenset, refused=metrics.refused))
     gather: Gather[Ask, bytes] = Gather(desk.decide, name="decide", max_batch=8, max_waiting=max_waiting)
     events: Gather[Events, Outcomes] = Gather(together(work.record), name="events", max_batch=8, max_waiting=8)
     admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=8)
     for each in (gather, events, admin):
         each.start()
     calls = Calls(metrics)
+    feedback = FeedbackService(events, calls=calls)
+    native = None
+    if TRANSPORT.get() == "native" and tls is None:
+        native = NativeFront(
+            desk,
+            feedback.record,
+            calls=calls,
+            clock=SystemClock(),
+            budget_us=budget_us,
+            max_batch=8,
+            max_waiting=max_waiting,
+        )
     servers = Servers(
         calls=calls,
         decision=DecisionService(gather, desk.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us),
-        feedback=FeedbackService(events, calls=calls),
+        feedback=feedback,
         profile=ProfileService(work, admin, calls=calls, times=frozenset),
         contact=ContactService(work, admin, calls=calls),
+        native=native,
         tls=tls,
         token=token,
     )
@@ -185,7 +206,7 @@ async def front(
         grpc.aio.insecure_channel(str(listening.admin)) as admin_channel,
     ):
         try:
-            yield Front(work, servers, gather, listening, metrics, public_channel, admin_channel)
+            yield Front(work, servers, gather, native, listening, metrics, public_channel, admin_channel)
         finally:
             # also when a test fails: what it leaves behind would hang the next
             work.gate.set()
@@ -207,9 +228,9 @@ async def one(edge: Front, **given: Any) -> decision_pb2.DecideResponse:
 
 async def queued(edge: Front, count: int, **given: Any) -> list[asyncio.Task[decision_pb2.DecideResponse]]:
     """Ask so often, and return once all of it waits."""
-    expected = edge.gather.waiting + count
+    expected = edge.waiting + count
     tasks = [asyncio.create_task(one(edge, **given)) for _ in range(count)]
-    await until(lambda: edge.gather.waiting == expected)
+    await until(lambda: edge.waiting == expected)
     return tasks
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,6 +19,8 @@ import grpc
 
 WORKSPACE: Final = Path(__file__).parents[2] / "workspaces" / "minimal"
 ANYWHERE: Final = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+TRANSPORT: Final[ContextVar[str]] = ContextVar("transport", default="auto")
+"""Front end of the services that are started."""
 START_S: Final = 240
 """Kernels may have to be compiled."""
 
@@ -33,8 +36,9 @@ class Service:
         self.lines: list[dict[str, Any]] = []
         self.text = ""
         self._grown = threading.Condition()
+        chosen = ["--transport", TRANSPORT.get()]
         self.process = subprocess.Popen(
-            [Path(sys.executable).with_name("takt"), "serve", "--workspace", workspace, *ANYWHERE, *arguments],
+            [Path(sys.executable).with_name("takt"), "serve", "--workspace", workspace, *ANYWHERE, *chosen, *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env=environ,

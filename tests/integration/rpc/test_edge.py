@@ -107,7 +107,7 @@ def test_a_caller_that_goes_is_not_decided_for() -> None:
             first = asyncio.create_task(one(edge))
             await edge.work.taken_up()
             gone = edge.decide(ask("hero", request_id="gone"))
-            await until(lambda: edge.gather.waiting == 1)
+            await until(lambda: edge.waiting == 1)
             gone.cancel()
             await until(lambda: edge.count("takt_call_seconds_count", method=DECIDE, code="CANCELLED") == 1)
             edge.work.gate.set()
@@ -294,8 +294,8 @@ def test_a_stream_is_read_no_further_than_it_is_answered() -> None:
                 await stream.done_writing()
 
             pouring = asyncio.create_task(pour())
-            await until(lambda: edge.gather.waiting >= 255)
-            edge.work.waiting = lambda: edge.gather.waiting
+            await until(lambda: edge.waiting >= 255)
+            edge.work.waiting = lambda: edge.waiting
             edge.work.gate.set()
             answered = {answer.request_id async for answer in stream}
             await pouring
@@ -315,7 +315,7 @@ def test_a_stream_that_is_cut_leaves_nothing_behind() -> None:
             await edge.work.taken_up()
             for n in range(5):
                 await stream.write(streamed(ask("hero", request_id=f"s-{n}")))
-            await until(lambda: edge.gather.waiting == 5)
+            await until(lambda: edge.waiting == 5)
             stream.cancel()
             method = "DecisionService.DecideStream"
             await until(lambda: edge.count("takt_call_seconds_count", method=method, code="CANCELLED") == 1)

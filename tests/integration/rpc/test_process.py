@@ -75,9 +75,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Path:
     """A data directory."""
-    return tmp_path_factory.mktemp("faults")
+    return tmp_path_factory.mktemp(f"faults-{transport}")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest
 from takt.errors import InvalidRequestError, RequestIdReusedError, TaktError
 from takt.rpc.decision import streamed, unwrapped
-from takt.rpc.desk import UNREADABLE, Ask, MessageDesk
+from takt.rpc.desk import UNREADABLE, Ask, MessageDesk, SharedDesk
 from takt.v1 import decision_pb2
 from takt.wire.answer import response
 
@@ -127,3 +128,35 @@ def test_a_message_of_a_stream_is_unwrapped_and_wrapped() -> None:
         answer = decision_pb2.DecideResponse(stage="s" * size)
         expected = decision_pb2.DecideStreamResponse(request_id="a", response=answer)
         assert expected == decision_pb2.DecideStreamResponse.FromString(streamed("a", answer.SerializeToString()))
+
+
+def test_a_shared_desk_lets_one_in_at_a_time_and_in_order() -> None:
+    """However many come at once, each is alone inside, and whoever came first is next."""
+    inside, order, most = 0, list[int](), 0
+    entered, gate = threading.Event(), threading.Event()
+
+    class Busy:
+        def decide(self, asks: Sequence[Ask]) -> list[bytes | TaktError]:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            order.append(asks[0].received_us)
+            entered.set()
+            gate.wait()
+            inside -= 1
+            return [b""]
+
+        def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
+            return message + text.encode() + cause.encode()
+
+    desk = SharedDesk(Busy())
+    threads = [threading.Thread(target=desk.decide, args=([Ask(b"", n)],)) for n in range(6)]
+    for n, thread in enumerate(threads):
+        thread.start()
+        while len(desk) < n + 1:  # until it stands in line
+            threading.Event().wait(0.001)
+    gate.set()
+    for thread in threads:
+        thread.join()
+
+    assert (1, [0, 1, 2, 3, 4, 5], 0) == (most, order, len(desk))
