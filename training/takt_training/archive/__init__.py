@@ -1,0 +1,1 @@
+"""The decision log as files: drained from the store to Parquet, each entry exactly once."""
