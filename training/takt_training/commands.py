@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from takt_training.demo import demo
+from takt_training.log_commands import log
 
-__all__ = ["demo", "train"]
+__all__ = ["demo", "log", "train"]
 
 WORKSPACE = Path("examples/complete_journey")
 OUT = Path("models/complete-journey/1.0.0")

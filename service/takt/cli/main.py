@@ -31,6 +31,7 @@ OWN = {
 
 EXTRA = {
     "demo": "Load real households, decide for some, and keep serving.",
+    "log": "Export the decision log, with outcomes.",
     "train": "Train a model and write its bundle.",
 }
 """The same for the commands that come with the extra `training`."""

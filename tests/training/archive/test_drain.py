@@ -18,7 +18,6 @@ from takt.domain.log import LogKind
 from takt.errors import PreconditionError
 from takt.features.layout import layout_json
 from takt.memory.store import MemoryStore
-from takt_training.archive import drain as draining
 from takt_training.archive.directory import files, opened
 from takt_training.archive.drain import Drain, Drained
 from takt_training.archive.positions import read_positions
@@ -121,17 +120,15 @@ def test_a_second_drain_takes_only_what_is_new(world: World, tmp_path: Path) -> 
     )
 
 
-def test_segments_are_bounded(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_are_bounded(world: World, tmp_path: Path) -> None:
     """However much there is, only so much is held before it is written."""
-    monkeypatch.setattr(draining, "PAGE", 2)
-    monkeypatch.setattr(draining, "SEGMENT_ENTRIES", 3)
     for number in range(10):
         world.clock.advance(1_000)
         world.decide(world.ask(f"r{number}", profile_id=f"p{number}"))
     told: list[tuple[int, int]] = []
 
     with opened(tmp_path) as archive:
-        done = Drain(world.store, archive).run(lambda entries, total: told.append((entries, total)))
+        done = Drain(world.store, archive, segment_entries=3).run(lambda entries, total: told.append((entries, total)))
 
     assert done.segments >= 3
     assert [10] * done.segments == [total for _, total in told]

@@ -34,6 +34,8 @@ class Drained:
     entries: dict[str, int] = field(default_factory=dict)
     """Written, by kind of table."""
     segments: int = 0
+    oldest_ms: int = 0
+    """When the oldest of them was written; 0 if there was none."""
     trimmed: int = 0
     left: int = 0
     """Entries that were in the log when it began and still are: ids lead to them, or nobody asked to trim."""
@@ -43,8 +45,11 @@ class Drained:
 class Drain:
     """One drain of a log into an archive."""
 
-    def __init__(self, store: Store, archive: Archive, *, trim: bool = True) -> None:
+    def __init__(
+        self, store: Store, archive: Archive, *, trim: bool = True, segment_entries: int = SEGMENT_ENTRIES
+    ) -> None:
         """Look at log and archive. Raises `PreconditionError` if the archive is another store's."""
+        self._segment_entries = segment_entries
         self._log = store.decision_log
         self._archive = archive
         self._trim = trim
@@ -78,14 +83,16 @@ class Drain:
         positions = self._positions
         for partition, extent in enumerate(self.extents):
             while positions.reached[partition] < extent.last:
-                page = self._log.read(partition, positions.reached[partition], PAGE)
+                page = self._log.read(partition, positions.reached[partition], min(PAGE, self._segment_entries))
                 page = [entry for entry in page if entry.position <= extent.last]
                 if not page:
                     break  # the last one that was written is gone already
+                if not self.done.oldest_ms or page[0].position.ms < self.done.oldest_ms:
+                    self.done.oldest_ms = page[0].position.ms
                 held += [Placed(partition, entry) for entry in page]
                 size += sum(len(entry.record) for entry in page)
                 positions = positions.advanced(partition, page[-1].position, len(page))
-                if len(held) >= SEGMENT_ENTRIES or size >= SEGMENT_BYTES:
+                if len(held) >= self._segment_entries or size >= SEGMENT_BYTES:
                     positions = self._write(positions, held)
                     held, size = [], 0
                     tell(sum(self.done.entries.values()), total)
