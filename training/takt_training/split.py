@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.datetime64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,29 @@ def forward_chain(
         train = within & (closes < day)
         if np.count_nonzero(accepted[train]) >= least_accepted:
             yield Fold(train=train, test=within & (contacted == day))
+
+
+def moment_split(time_us: Ints, *, window_us: int, boundary_us: int, end_us: int) -> Fold:
+    """As `time_split`, of moments int64 [n] in microseconds: one window before the boundary is in neither part."""
+    return Fold(
+        train=time_us + window_us < boundary_us,
+        test=(time_us >= boundary_us) & (time_us + window_us <= end_us),
+    )
+
+
+def person_folds(person: Ints, *, folds: int, seed: int = 0) -> Iterator[Fold]:
+    """Folds that keep all rows of a person together, persons [n] dealt out at random; every row is tested once.
+
+    Raises ValueError for fewer than two folds.
+    """
+    if folds < 2:
+        raise ValueError(f"{folds} folds: at least 2 are needed to learn from one and judge by another")
+    persons, of_row = np.unique(person, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(persons)) % folds)[of_row]
+    for number in range(folds):
+        yield Fold(train=fold != number, test=fold == number)
+
+
+def both(time: Fold, persons: Fold) -> Fold:
+    """Split by time and by person: tested on later rows of people of whom nothing was learned."""
+    return Fold(train=time.train & persons.train, test=time.test & persons.test)
