@@ -12,6 +12,8 @@ READY := $(VENV)/.installed
 UV := $(BIN)/uv pip
 COMPILE := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# a data set inside a package whose code is not wanted: installed without its dependencies, never imported (ADR 0012)
+DATA := obp==0.4.1
 ARGS ?=
 # progress bars on a terminal, silence in a log
 QUIET := $(shell test -t 2 || echo --quiet)
@@ -22,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # pip installs uv, uv installs the rest: the same locked files with the same hashes, several times faster.
 # Where uv cannot reach an index that pip is configured for, pip does it all.
-$(READY): requirements.lock requirements-uv.lock pyproject.toml
+$(READY): requirements.lock requirements-data.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found; name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than Python 3.11; name another with PYTHON=..." >&2; exit 1; }
@@ -32,6 +34,8 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@echo "==> installing the locked dependencies (some 450 MB the first time)"
 	@UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(UV) install $(QUIET) --system-certs --python $(BIN)/python --require-hashes -r requirements.lock \
 		|| { echo "==> uv could not; trying pip"; $(BIN)/python -m pip install $(QUIET) --require-hashes -r requirements.lock; }
+	@$(UV) install --quiet --system-certs --no-deps --python $(BIN)/python --require-hashes -r requirements-data.lock \
+		|| $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-data.lock
 	@echo "==> installing takt itself (editable)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo "==> compiling the kernels for this machine (half a minute, once)"
@@ -45,6 +49,7 @@ install: $(READY) ## install everything into .venv
 lock: $(READY) ## resolve the dependencies again and write the lock files (UPGRADE=--upgrade for new versions)
 	$(COMPILE) $(UPGRADE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) $(UPGRADE) --extra embedded pyproject.toml -o requirements-serve.lock
+	echo "$(DATA)" | $(COMPILE) --no-deps - -o requirements-data.lock
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements-uv.lock
 
 # Using --------------------------------------------------------------------------------------------------------------
@@ -103,6 +108,10 @@ prove-decision: $(READY) ## check a running service from outside, over gRPC (ARG
 .PHONY: prove-caps
 prove-caps: $(READY) ## storm the contact caps and count again what was granted (ARGS=--quick)
 	@$(BIN)/python -m tests.proofs.caps $(ARGS)
+
+.PHONY: prove-training
+prove-training: $(READY) ## hold models and estimates against data whose answer is known (ARGS=--quick)
+	@$(BIN)/python -m tests.proofs.training $(ARGS)
 
 # Writing ------------------------------------------------------------------------------------------------------------
 
