@@ -10,7 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,11 +20,11 @@ import uvloop
 
 from takt import __version__
 from takt.catalog.snapshot import Catalog
-from takt.catalog.workspace import load_workspace
+from takt.catalog.workspace import CheckReport, read_workspace
 from takt.clock import SECOND_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.reasons import Cause
-from takt.domain.request import DecideRequest, PlacementAsk
+from takt.engine.catalogs import Catalogs, rehearsal
 from takt.engine.contacts import Contacts
 from takt.engine.engine import Engine, Limits
 from takt.engine.feedback import Feedback
@@ -31,11 +32,11 @@ from takt.engine.force import Force, force
 from takt.engine.profiles import Profiles
 from takt.engine.totals import keep_up
 from takt.errors import ModelError, StoreError, StoreMarkerError
-from takt.features.layout import layout_json
 from takt.features.section import FeatureType, Section
 from takt.model.onnx import load_scorer
 from takt.model.prior import ConstantScorer
 from takt.observation import logs
+from takt.observation.catalogs import CatalogWitness
 from takt.observation.exposition import Exposition
 from takt.observation.metrics import Metrics
 from takt.redis.breaker import BreakerState
@@ -44,6 +45,7 @@ from takt.redis.store import RedisStore
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address as StoreAddress
 from takt.rpc.calls import Calls
+from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.desk import Ask, MessageDesk, SharedDesk
@@ -51,7 +53,7 @@ from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
-from takt.rpc.server import Listening, Servers, Tls, read_tls
+from takt.rpc.server import AdminServices, Listening, Servers, Tls, read_tls
 from takt.settings import Address, Settings, read_secret
 from takt.wire.request import MOST_BUDGET_US, request_message
 
@@ -60,13 +62,16 @@ OPEN_ATTEMPTS: Final = 5
 FEEDBACK_BATCH: Final = 16
 """Calls of `Record` that go to the store together; each has up to 1,000 events."""
 ADMIN_WAITING: Final = 64
+CATALOGS_WAITING: Final = 4
+"""Each may take a minute."""
 WATCH_S: Final = 0.5
 """How often the embedded store is looked after."""
 UPKEEP_S: Final = 1.0
 """How often totals are seen to."""
-WARM_UP: Final = "takt-warm-up"
-WARM_PLACEMENTS: Final = 16
-"""As many as a request may have."""
+FOLLOW_S: Final = 0.5
+"""How often the store is asked which catalog is in force, and told that this replica serves."""
+FOLLOW_SOON_S: Final = 0.1
+"""The same while one is on its way."""
 
 _log = structlog.stdlib.get_logger("takt.app")
 
@@ -99,6 +104,7 @@ async def serve(
         edge = make_edge(settings, parts, metrics, tls=tls, token=token)
         listening = replace(await edge.servers.start(settings.listen, settings.admin_listen), metrics=exposed)
         await edge.decisions.ask(warm_up(parts.engine.force))
+        await catch_up(parts)
         # what was loaded so far stays for good: later collections need not look at it
         gc.freeze()
         await edge.servers.ready()
@@ -106,7 +112,7 @@ async def serve(
         if on_ready:
             on_ready(listening)
 
-        async with told_by_signals(stop), looked_after(parts), kept_up(parts, metrics):
+        async with told_by_signals(stop), looked_after(parts), kept_up(parts, metrics), followed(parts):
             await stop.wait()
             await drain(edge, settings.grace_s)
     _log.info("stopped")
@@ -117,6 +123,7 @@ class Parts:
     """What a service consists of, but for its edge."""
 
     engine: Engine
+    catalogs: Catalogs
     feedback: Feedback
     profiles: Profiles
     contacts: Contacts
@@ -132,21 +139,23 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
     A model that is refused does not keep the service from beginning: a constant prior stands in, and says so in every
     answer.
     """
-    catalog = load_workspace(settings.workspace)
     with ExitStack() as closing:
         embedded = None if settings.redis_url else closing.enter_context(EmbeddedServer(settings.data_dir))
         store = open_store(settings, embedded, metrics)
         closing.callback(store.close)
-        store.register_layout(catalog.spec.layout_fingerprint, layout_json(catalog.spec))
         metrics.watch_store(lambda: is_up(store))
 
-        in_force = put_in_force(settings, catalog)
-        metrics.in_force(
-            version=__version__,
-            catalog=catalog.version,
-            model=in_force.scorer.version,
-            features=f"{catalog.spec.layout_fingerprint:016x}",
+        catalogs = Catalogs(
+            store,
+            replica=uuid4().bytes,
+            fit=partial(put_in_force, settings),
+            witness=CatalogWitness(metrics),
+            pause=time.sleep,
         )
+        workspace = read_workspace(settings.workspace)
+        in_force = catalogs.open(lambda: workspace)
+        closing.callback(leave, catalogs)
+        metrics.workspace_differs(differs=say_difference(settings.workspace, workspace[0], in_force.catalog))
         clock = SystemClock()
         codec = ProtobufCodec(store.marker.partitions)
         engine = Engine(
@@ -159,8 +168,10 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
             service_version=__version__,
             limits=Limits(max_age_us=settings.max_age_us),
         )
+        catalogs.serve(engine)
         yield Parts(
             engine=engine,
+            catalogs=catalogs,
             feedback=Feedback(engine, store, codec, clock=clock),
             profiles=Profiles(engine, store, clock=clock, make_id=lambda: uuid4().hex),
             contacts=Contacts(engine, store, codec),
@@ -197,15 +208,34 @@ def connect(address: StoreAddress, store_id: str | None, trips: RoundTrips) -> R
     return RedisStore.open(address, store_id=store_id, trips=trips)
 
 
-def put_in_force(settings: Settings, catalog: Catalog) -> Force:
-    """The catalog with its model, or with a prior that is flagged."""
+def put_in_force(settings: Settings, catalog: Catalog, edition: int, *, strict: bool) -> Force:
+    """See `takt.engine.catalogs.Fit`: the catalog with its model, or with a prior that is flagged."""
     if settings.model is None:
-        return force(catalog, ConstantScorer(), ((Cause.MODEL, "no model was given; a constant prior scores"),))
+        lack = ((Cause.MODEL, "no model was given; a constant prior scores"),)
+        return force(catalog, ConstantScorer(), lack, edition=edition)
     try:
-        return force(catalog, load_scorer(settings.model, catalog))
+        return force(catalog, load_scorer(settings.model, catalog), edition=edition)
     except ModelError as error:
+        if strict:
+            raise
         _log.error("model_refused", model=str(settings.model), exc_info=error)
-        return force(catalog, ConstantScorer(), ((Cause.MODEL, "the model was refused; a constant prior scores"),))
+        lack = ((Cause.MODEL, "the model was refused; a constant prior scores"),)
+        return force(catalog, ConstantScorer(), lack, edition=edition)
+
+
+def say_difference(workspace: Path, report: CheckReport, in_force: Catalog) -> bool:
+    """Warn, and tell, if the workspace is not what is in force: a restart never goes back."""
+    if report.catalog is not None and report.catalog.version == in_force.version:
+        return False
+    version = report.catalog.version if report.catalog else "none: it has errors, see takt check"
+    _log.warning("workspace_differs", workspace=str(workspace), version=version, catalog=in_force.version)
+    return True
+
+
+def leave(catalogs: Catalogs) -> None:
+    """Let nobody wait for this replica; they would do so for some seconds only."""
+    with suppress(StoreError):
+        catalogs.leave()
 
 
 def expose(address: Address | None, metrics: Metrics, closing: ExitStack) -> Address | None:
@@ -223,6 +253,7 @@ class Edge:
     decisions: Gather[Ask, bytes]
     events: Gather[Events, Outcomes]
     admin: Gather[Thunk, Any]
+    catalogs: Gather[Thunk, Any]
 
 
 def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None) -> Edge:
@@ -243,7 +274,8 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
         together(parts.feedback.record), name="feedback", max_batch=FEEDBACK_BATCH, max_waiting=settings.max_waiting
     )
     admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=ADMIN_WAITING)
-    for gather in (decisions, events, admin):
+    catalogs: Gather[Thunk, Any] = Gather(called, name="catalog", max_batch=1, max_waiting=CATALOGS_WAITING)
+    for gather in (decisions, events, admin, catalogs):
         gather.start()
     metrics.watch_queue("feedback", lambda: events.waiting)
     metrics.watch_queue("admin", lambda: admin.waiting)
@@ -271,15 +303,18 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
             budget_us=budget_us,
         ),
         feedback=feedback,
-        profile=ProfileService(
-            parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
+        admin=AdminServices(
+            profile=ProfileService(
+                parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
+            ),
+            contact=ContactService(parts.contacts, admin, calls=calls),
+            catalog=CatalogService(parts.catalogs, catalogs, calls=calls),
         ),
-        contact=ContactService(parts.contacts, admin, calls=calls),
         native=native,
         tls=tls,
         token=token,
     )
-    return Edge(servers, decisions, events, admin)
+    return Edge(servers, decisions, events, admin, catalogs)
 
 
 @lru_cache(maxsize=8)
@@ -289,9 +324,8 @@ def timestamps(section: Section) -> frozenset[str]:
 
 
 def warm_up(in_force: Force) -> Ask:
-    """A dry run over as many placements as a request may have: compiles or loads every kernel, and leaves no trace."""
-    placements = tuple(PlacementAsk(p.id) for p in in_force.catalog.placements[:WARM_PLACEMENTS])
-    message = request_message(DecideRequest(WARM_UP, placements, profile_id=WARM_UP, dry_run=True))
+    """What every kernel is compiled or loaded with."""
+    message = request_message(rehearsal(in_force))
     message.budget.FromMicroseconds(MOST_BUDGET_US)
     return Ask(message.SerializeToString(), SystemClock().monotonic_us())
 
@@ -399,6 +433,37 @@ async def kept_up(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
             await keeping
 
 
+async def catch_up(parts: Parts) -> bool:
+    """Load the catalog that was announced, and turn to the one that is in force; whether another is under way."""
+    try:
+        seen = await asyncio.to_thread(parts.catalogs.follow)
+        return seen.announced != seen.in_force
+    except StoreError as error:
+        _log.warning("catalog_not_followed", exc_info=error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next catalog has to be followed
+        _log.error("defect", work="catalog", exc_info=error)
+    return False
+
+
+@asynccontextmanager
+async def followed(parts: Parts) -> AsyncIterator[None]:
+    """Keep this replica on the catalog that is in force in the store."""
+
+    async def follow() -> None:
+        soon = False
+        while True:
+            await asyncio.sleep(FOLLOW_SOON_S if soon else FOLLOW_S)
+            soon = is_up(parts.store) and await catch_up(parts)
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+
 def is_up(store: RedisStore) -> bool:
     """Whether the store answered lately; after some failures in a row it is left alone for a moment."""
     return store.wire.breaker.state is not BreakerState.OPEN
@@ -420,5 +485,5 @@ async def drain(edge: Edge, grace_s: float) -> None:
     begun = time.monotonic()
     await edge.servers.drain(grace_s)
     left_s = max(0.1, grace_s - (time.monotonic() - begun))
-    drained = await asyncio.gather(*(g.drain(left_s) for g in (edge.decisions, edge.events, edge.admin)))
+    drained = await asyncio.gather(*(g.drain(left_s) for g in (edge.decisions, edge.events, edge.admin, edge.catalogs)))
     _log.info("drained", clean=all(drained), seconds=round(time.monotonic() - begun, 3))

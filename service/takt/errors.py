@@ -72,5 +72,21 @@ class WorkspaceError(TaktError):
         self.violations = violations
 
 
+class WindowNotCoveredError(WorkspaceError):
+    """A catalog looks further back than contacts are known. Carries every such place."""
+
+
+class CatalogChangedError(TaktError):
+    """Another catalog is in force than the one that was to be replaced."""
+
+
+class CatalogUnusableError(TaktError):
+    """A catalog that stands in the store cannot be loaded by this version of the service."""
+
+
+class CatalogNotFoundError(NotFoundError):
+    """No catalog was applied yet, or the version is no longer kept."""
+
+
 class RecordError(TaktError):
     """A packed record does not fit any registered layout."""

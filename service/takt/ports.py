@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from takt.catalog.snapshot import Exploration
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision
+    from takt.domain.edition import Edition, Following, SourceFile
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.log import LogEntry, LogExtent, LogPosition
     from takt.domain.merge import Estate, Merges, MergeStep
@@ -400,6 +401,51 @@ class DecisionLog(Protocol):
         ...
 
 
+class Editions(Protocol):
+    """The catalog in force, and those before it. No call is made while a request waits.
+
+    All raise `StoreMarkerError` where the marker is missing.
+    """
+
+    def history(self) -> list[Edition]:
+        """The newest editions, the newest first."""
+        ...
+
+    def files(self, number: int) -> tuple[SourceFile, ...] | None:
+        """The files of an edition; None where they are no longer kept."""
+        ...
+
+    def has_contacts(self) -> bool:
+        """Whether anything was ever logged: only then can there be contacts."""
+        ...
+
+    def announce(self, edition: Edition, files: Sequence[SourceFile]) -> bool:
+        """Put an edition up for all replicas to load.
+
+        False, and nothing is done, unless the edition before it, by its number, is the newest, and in force.
+        """
+        ...
+
+    def follow(self, replica: bytes, prepared: int, decides: int) -> Following:
+        """Say which edition a replica (16 bytes) has loaded and which it decides by; learn which one is in force.
+
+        The newest comes into force here once every replica that was heard of lately has loaded it, or its time is up.
+        """
+        ...
+
+    def leave(self, replica: bytes) -> None:
+        """Say that a replica ends: nobody waits for it any more."""
+        ...
+
+    def advance(self, number: int) -> None:
+        """Bring every partition to an edition that is in force: then nothing is committed under earlier ones."""
+        ...
+
+    def cover(self, number: int, since_us: int, actor: str, reason: str) -> bool:
+        """Note that all contacts since then are known; False if that edition is not the newest any more."""
+        ...
+
+
 class Store(Protocol):
     """Profiles, ledgers, request ids, identities and the decision log."""
 
@@ -416,6 +462,11 @@ class Store(Protocol):
     @property
     def decision_log(self) -> DecisionLog:
         """What was decided and what came of it."""
+        ...
+
+    @property
+    def editions(self) -> Editions:
+        """The catalog in force, and those before it."""
         ...
 
     def check_marker(self) -> None:

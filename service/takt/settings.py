@@ -224,7 +224,13 @@ class Option:
 
 LISTEN: Final = "HOST:PORT|unix:PATH"
 OPTIONS: Final[tuple[Option, ...]] = (
-    Option("workspace", "DIR", _folder, "", "directory of the workspace (catalog and features); required"),
+    Option(
+        "workspace",
+        "DIR",
+        _folder,
+        "",
+        "directory of the workspace, the first catalog of a store that has none; required",
+    ),
     Option("model", "DIR", _folder, "", "directory of the model bundle; without one a constant prior scores"),
     Option("listen", LISTEN, _address, "127.0.0.1:50051", "where decisions and feedback are served"),
     Option(

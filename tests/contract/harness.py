@@ -43,6 +43,10 @@ class Harness(Protocol):
         """Take away the marker that guards a person."""
         ...
 
+    def lose_partition_0(self) -> None:
+        """Take away the marker of the partition that knows the catalog."""
+        ...
+
     def lose_totals(self) -> None:
         """Forget all about totals."""
         ...
@@ -69,6 +73,10 @@ class MemoryHarness:
         self._memory.ledgers[person_address(profile_id)] = data
 
     def lose_marker(self, profile_id: str) -> None:  # noqa: ARG002 -- it guards everybody
+        """See `Harness`."""
+        self._memory.marked = False
+
+    def lose_partition_0(self) -> None:
         """See `Harness`."""
         self._memory.marked = False
 
@@ -120,6 +128,10 @@ class RedisHarness:
     def lose_marker(self, profile_id: str) -> None:
         """See `Harness`."""
         self.client.delete(self.person(profile_id).marker)
+
+    def lose_partition_0(self) -> None:
+        """See `Harness`."""
+        self.client.delete(keys.marker(0))
 
     def lose_totals(self) -> None:
         """See `Harness`."""

@@ -345,6 +345,18 @@ def read_gap(node: Node | None, channels: Sequence[tuple[Node, int]], keep_us: i
     return gap_us or 0
 
 
+def lookbacks(caps: Sequence[Node], gaps: Sequence[Node]) -> list[tuple[str, int]]:
+    """Where something is declared that looks back on contacts, and for how many microseconds.
+
+    Calendar windows are left out: none is as long as contacts are kept at least. So are totals, which keep books of
+    their own.
+    """
+    personal = [node for node in caps if (scope := node.get("scope")) is not None and scope.value != "total"]
+    windows = [given for node in personal if (given := node.get("window")) is not None]
+    spans = [(node.where, duration_us(str(node.value))) for node in (*windows, *gaps)]
+    return [(where, us) for where, us in spans if us is not None]
+
+
 def read_ledger(node: Node | None) -> tuple[int, int]:
     """Most entries of a contact ledger, and how long contacts are kept, in microseconds."""
     if node is None or not node.only("max_entries", "keep"):

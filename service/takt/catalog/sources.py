@@ -11,8 +11,10 @@ from takt.features.spec import FeatureSpec, load_spec
 from takt.yamlmarks import Node, Problems, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from takt.domain.edition import SourceFile
 
 FEATURES: Final = "features.yaml"
 MAIN: Final = "catalog.yaml"
@@ -38,48 +40,70 @@ LISTS: Final = (
 """Keys whose lists are joined over all files."""
 
 
+def read_directory(directory: Path, problems: Problems) -> dict[str, str]:
+    """Text of every YAML file in a directory by name; what cannot be read is noted."""
+    texts: dict[str, str] = {}
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        problems.add(str(directory), f"cannot be read: {error.strerror or error}")
+        return texts
+    for path in paths:
+        if path.suffix == ".yml":
+            problems.add(path.name, f"is not read; name it {path.stem}.yaml")
+        if path.suffix != ".yaml" or not path.is_file():
+            continue
+        try:
+            if path.stat().st_size > LARGEST:
+                problems.add(path.name, f"is larger than {LARGEST // 2**20} MiB; split it")
+                continue
+            texts[path.name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.add(path.name, f"cannot be read as UTF-8 text: {error}")
+    return texts
+
+
+def read_files(files: Sequence[SourceFile], problems: Problems) -> dict[str, str]:
+    """Text of every file by name. One that is no part of a workspace is noted: nobody sends it for nothing."""
+    texts: dict[str, str] = {}
+    for file in files:
+        if "/" in file.path:
+            problems.add(
+                file.path, f"is not read; the files of a catalog lie side by side: {file.path.rsplit('/')[-1]}"
+            )
+        elif not file.path.endswith(".yaml"):
+            problems.add(file.path, f"is not read; name it {file.path.rsplit('.')[0]}.yaml, or leave it out")
+        else:
+            try:
+                texts[file.path] = file.content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                problems.add(file.path, f"cannot be read as UTF-8 text: {error}")
+    return texts
+
+
 class Sources:
     """A workspace's files. What is wrong with any of them is noted in `problems`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Read `features.yaml`, `catalog.yaml` and every other `*.yaml` beside them, in the order of their names."""
-        self.problems = Problems()
+    def __init__(self, texts: Mapping[str, str], problems: Problems) -> None:
+        """Read `features.yaml`, `catalog.yaml` and every other `*.yaml` beside them, in the order of their names.
+
+        `problems` are those of reading the texts, by name of the file.
+        """
+        self.problems = problems
         self.spec: FeatureSpec | None = None
         """None if it is missing or wrong; then nothing that depends on it can be checked."""
         self.roots: list[Node] = []
         self._entries: dict[str, list[Node]] = {}
-        texts = self._texts(directory)
-        spec = texts.pop(FEATURES, None)
+        spec = texts.get(FEATURES)
         if spec is None:
             self.problems.add(FEATURES, "is missing; it declares the features that rules and models read")
         else:
             self._read_spec(spec)
-        for filename in sorted(texts, key=lambda name: (name != MAIN, name)):
+        catalogs = sorted(texts.keys() - {FEATURES}, key=lambda name: (name != MAIN, name))
+        for filename in catalogs:
             self._read_catalog(texts[filename], filename)
-        if not texts:
+        if not catalogs:
             self.problems.add(MAIN, "is missing; it declares channels, placements and offers")
-
-    def _texts(self, directory: Path) -> dict[str, str]:
-        """Text of every YAML file by name."""
-        texts: dict[str, str] = {}
-        try:
-            paths = sorted(directory.iterdir())
-        except OSError as error:
-            self.problems.add(str(directory), f"cannot be read: {error.strerror or error}")
-            return texts
-        for path in paths:
-            if path.suffix == ".yml":
-                self.problems.add(path.name, f"is not read; name it {path.stem}.yaml")
-            if path.suffix != ".yaml" or not path.is_file():
-                continue
-            try:
-                if path.stat().st_size > LARGEST:
-                    self.problems.add(path.name, f"is larger than {LARGEST // 2**20} MiB; split it")
-                    continue
-                texts[path.name] = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                self.problems.add(path.name, f"cannot be read as UTF-8 text: {error}")
-        return texts
 
     def _read_spec(self, text: str) -> None:
         try:

@@ -15,6 +15,7 @@ from takt.catalog.lint import lint
 from takt.catalog.offers import Offers
 from takt.catalog.policy import (
     check_zone,
+    lookbacks,
     read_arbitration,
     read_caps,
     read_events,
@@ -24,14 +25,16 @@ from takt.catalog.policy import (
 )
 from takt.catalog.selector import Selectors
 from takt.catalog.snapshot import Catalog, Scope, Stage, Weight
-from takt.catalog.sources import FEATURES, MAIN, Sources
+from takt.catalog.sources import FEATURES, MAIN, Sources, read_directory, read_files
 from takt.catalog.treatments import Treatments, language
+from takt.domain.edition import SourceFile
 from takt.errors import Violation, WorkspaceError
 from takt.features.record import pack_section
 from takt.spelling import did_you_mean, shown
+from takt.yamlmarks import Problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _WHERE: Final = re.compile(r"([^:]*):(?:(\d+)(?::(\d+))?)?")
@@ -41,12 +44,13 @@ _WHERE: Final = re.compile(r"([^:]*):(?:(\d+)(?::(\d+))?)?")
 class CheckReport:
     """What is to be said of a workspace."""
 
-    directory: Path
     violations: tuple[Violation, ...]
     """What is wrong, in the order of files and lines. With any, there is no catalog."""
     warnings: tuple[Violation, ...]
     """What is allowed and looks like a slip. Found only where nothing is wrong."""
     catalog: Catalog | None
+    lookbacks: tuple[tuple[str, int], ...] = ()
+    """Where something looks back on contacts, and for how many microseconds; of a workspace that is right."""
 
     @property
     def ok(self) -> bool:
@@ -64,11 +68,29 @@ def load_workspace(directory: Path) -> Catalog:
 
 def check_workspace(directory: Path) -> CheckReport:
     """Check a workspace as a whole, and compile it if nothing is wrong."""
-    draft = _Draft(Sources(directory))
-    catalog = None if draft.sources.problems else draft.compile()
-    if catalog is None or draft.sources.problems:
-        return CheckReport(directory, _sorted(draft.sources.problems.found), (), None)
-    return CheckReport(directory, (), _sorted(lint(catalog, draft.delivery, draft.offers)), catalog)
+    return read_workspace(directory)[0]
+
+
+def read_workspace(directory: Path) -> tuple[CheckReport, tuple[SourceFile, ...]]:
+    """Check a workspace, and give its files as they were checked; those that cannot be read are not among them."""
+    problems = Problems()
+    texts = read_directory(directory, problems)
+    return _checked(Sources(texts, problems)), tuple(SourceFile(name, text.encode()) for name, text in texts.items())
+
+
+def check_files(files: Sequence[SourceFile]) -> CheckReport:
+    """Check a workspace that comes as files rather than as a directory."""
+    problems = Problems()
+    return _checked(Sources(read_files(files, problems), problems))
+
+
+def _checked(sources: Sources) -> CheckReport:
+    draft = _Draft(sources)
+    catalog = None if sources.problems else draft.compile()
+    if catalog is None or sources.problems:
+        return CheckReport(_sorted(sources.problems.found), (), None)
+    warnings = _sorted(lint(catalog, draft.delivery, draft.offers))
+    return CheckReport((), warnings, catalog, tuple(draft.lookbacks))
 
 
 def _sorted(found: Iterable[Violation]) -> tuple[Violation, ...]:
@@ -100,7 +122,7 @@ class _Draft:
 
         self.delivery = Delivery()
         self.delivery.read_channels(entries("channels"), spec)
-        gaps = [(gap, channel.gap_us) for channel, gap in self.delivery.gaps()]
+        gaps = [(node, channel.gap_us) for channel, node in self.delivery.gaps()]
         self.gap_us = read_gap(setting("minimum_gap"), gaps, self.keep_us)
         self.delivery.read_tonalities(entries("tonalities"))
         self.delivery.read_timings(entries("timings"))
@@ -130,6 +152,9 @@ class _Draft:
             Scope.OFFER: self.offers.names,
         }
         self.caps = read_caps(entries("caps"), things, selectors, self.keep_us)
+        gap = setting("minimum_gap")
+        of_channels = [node for _, node in self.delivery.gaps()]
+        self.lookbacks = lookbacks(entries("caps"), [gap, *of_channels] if gap else of_channels)
         self.events = read_events(entries("events"))
         self._check_presence()
         self._check_filled()

@@ -17,6 +17,8 @@ from takt.cli.exits import CallRefusedError, UnreachableError
 from takt.cli.messages import Question, Taken, contact_taken, event_taken, profile_taken, whom
 from takt.errors import NotFoundError, TaktError, Violation
 from takt.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
     contact_pb2,
     contact_pb2_grpc,
     decision_pb2,
@@ -88,6 +90,7 @@ class Client:
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its types know no Watch
         self._profiles = profile_pb2_grpc.ProfileServiceStub(self._channel)
         self._contacts = contact_pb2_grpc.ContactServiceStub(self._channel)
+        self._catalogs = catalog_pb2_grpc.CatalogServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         """Use it as `with Client(door) as client:`."""
@@ -160,6 +163,28 @@ class Client:
         request = profile_pb2.ProfileServiceLinkRequest(profile_id=profile_id, identities=identities)
         linked: profile_pb2.ProfileServiceLinkResponse = self._call(self._profiles.Link, request)
         return linked
+
+    def validate(self, files: Sequence[catalog_pb2.CatalogFile]) -> catalog_pb2.CatalogServiceValidateResponse:
+        """Check a catalog; what is wrong with it is an answer."""
+        request = catalog_pb2.CatalogServiceValidateRequest(files=files)
+        found: catalog_pb2.CatalogServiceValidateResponse = self._call(self._catalogs.Validate, request)
+        return found
+
+    def apply(
+        self, files: Sequence[catalog_pb2.CatalogFile], *, actor: str, reason: str, expected: str = ""
+    ) -> catalog_pb2.CatalogServiceApplyResponse:
+        """Put a catalog in force; with `expected`, only in place of that version."""
+        request = catalog_pb2.CatalogServiceApplyRequest(
+            files=files, expected_version=expected, actor=actor, reason=reason
+        )
+        done: catalog_pb2.CatalogServiceApplyResponse = self._call(self._catalogs.Apply, request)
+        return done
+
+    def catalog(self, version: str = "", *, include_files: bool = False) -> catalog_pb2.CatalogServiceGetResponse:
+        """Read the catalog in force, or an earlier one. Raises `NotFoundError` where there is none."""
+        request = catalog_pb2.CatalogServiceGetRequest(version=version, include_files=include_files)
+        found: catalog_pb2.CatalogServiceGetResponse = self._call(self._catalogs.Get, request)
+        return found
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:

@@ -22,6 +22,7 @@ OWN = {
     "record": ("takt.cli.record:record", "Tell a running service what became of a decision."),
     "profile": ("takt.cli.profile:profile", "Write and read profiles of a running service."),
     "contacts": ("takt.cli.contacts:contacts", "See and correct who was contacted, and what still counts."),
+    "catalog": ("takt.cli.catalog:catalog", "See and change the catalog that is in force; go back."),
     "check": ("takt.cli.check:check", "Check a workspace: every error with file, line and key."),
     "model": ("takt.cli.model:model", "Check model bundles."),
     "store": ("takt.cli.store:store", "Prepare a store."),

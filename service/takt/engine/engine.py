@@ -22,7 +22,7 @@ from takt.engine.validation import check
 from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError, StoreMarkerError
 from takt.features.reader import RecordReader
 from takt.identity import anonymous_id
-from takt.ports import Commit, Entry, Group
+from takt.ports import Commit, Entry, Group, NullMeter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +123,13 @@ class Engine:
     def prepared(self) -> int:
         """Number of the newest edition that is ready to be put in force."""
         return self._next[0].edition
+
+    def rehearse(self, force: Force, request: DecideRequest) -> None:
+        """Decide once by what is not in force, so that nobody waits for what is slow at first. Leaves no trace."""
+        reader = RecordReader(force.catalog.spec, {})
+        now_us = self._clock.now_us()
+        item = Item(0, request, request.digest(), profile_id=request.profile_id, record=None, now_us=now_us)
+        answers.decisions(compute(force, reader, self._prior, [item], NullMeter()), self._version)
 
     def prepare(self, force: Force) -> None:
         """Make a catalog or model ready: it is put in force by `turn`, or when the store says that it is."""

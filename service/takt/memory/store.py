@@ -16,6 +16,7 @@ from takt.domain.log import LogKind
 from takt.domain.request import Identity
 from takt.errors import StoreMarkerError
 from takt.identity import anonymous_id
+from takt.memory.editions import MemoryEditions
 from takt.memory.ledger import CorruptLedgerError, Ledger, parse_entries
 from takt.memory.log import MemoryLog
 from takt.memory.merging import MemoryMerging
@@ -94,11 +95,17 @@ class MemoryStore:
         self.decision_log = MemoryLog(clock, retention_us, partitions)
         self.totals = MemoryTotals(clock, self._lock, self.check_marker, partitions)
         self._merging = MemoryMerging(self)
+        self._editions = MemoryEditions(self, clock, self._lock, self.check_marker)
 
     @property
     def merging(self) -> MemoryMerging:
         """See `takt.ports.Store`."""
         return self._merging
+
+    @property
+    def editions(self) -> MemoryEditions:
+        """See `takt.ports.Store`."""
+        return self._editions
 
     def check_marker(self) -> None:
         """See `takt.ports.Store`."""

@@ -25,8 +25,8 @@ KEYS: Final = frozenset(
         # errors
         "call", "error", "message", "method", "where", "work",
         # a process
-        "admin", "catalog", "features", "listen", "metrics", "model", "offers", "pid", "placements", "signal", "store",
-        "tls", "token", "transport", "version", "workspace",
+        "admin", "catalog", "edition", "features", "listen", "metrics", "model", "offers", "pid", "placements",
+        "signal", "store", "tls", "token", "transport", "version", "workspace",
         # figures
         "batch", "cause", "clean", "drained", "grace_s", "partitions", "seconds",
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 CALL_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 STAGE_S: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+APPLIES: Final = ("APPLIED", "UNCHANGED", "INVALID", "NOT_COVERED", "CHANGED")
 BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -102,6 +103,20 @@ class Metrics:
             ["cap", "what"],
             registry=registry,
         )
+        self._applies = Tally(
+            "takt_catalog_applies", "Catalogs that somebody wanted applied here, by outcome.", ["outcome"], registry
+        )
+        self._edition = Gauge(
+            "takt_catalog_edition",
+            "Number of the catalog's edition that is in force in the store, and the one this replica decides by.",
+            ["where"],
+            registry=registry,
+        )
+        self._differs = Gauge(
+            "takt_workspace_differs",
+            "1 if the workspace that this replica was started with is not the catalog that was in force.",
+            registry=registry,
+        )
         self._waiting = Gauge("takt_waiting", "Calls that wait for their batch.", ["queue"], registry=registry)
         self._store_up = Gauge(
             "takt_store_up", "1 while the store answers, 0 while it is left alone.", registry=registry
@@ -115,6 +130,8 @@ class Metrics:
         for cause in Cause:
             # from zero, so that the first one is a change that alerts see
             self._degradations.add(cause, amount=0)
+        for outcome in APPLIES:
+            self._applies.add(outcome, amount=0)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a batch took this long."""
@@ -175,6 +192,18 @@ class Metrics:
         for cap, limit in limits.items():
             self._spent.labels(cap, "limit").set(limit)
             self._spent.labels(cap, "spent").set(spent.get(cap, 0))
+
+    def edition(self, where: str, number: int) -> None:
+        """Which edition of the catalog is in force, in the `store` or for the `replica`."""
+        self._edition.labels(where).set(number)
+
+    def applied(self, outcome: str) -> None:
+        """Somebody wanted a catalog applied."""
+        self._applies.add(outcome)
+
+    def workspace_differs(self, *, differs: bool) -> None:
+        """Whether the workspace at the start was not what is in force."""
+        self._differs.set(float(differs))
 
     def watch_store(self, up: Callable[[], bool]) -> None:
         """Read whether the store answers whenever metrics are read."""

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 5
+-- revision: 6
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -1054,6 +1054,117 @@ local function name(batch, keys, at, frame)
     return DONE
 end
 
+-- Editions -------------------------------------------------------------------------------------------------------------
+
+-- The catalogs that were put in force, by number. editions: `last` to the newest number; <n> to what it is, <n>:a to when
+-- it was announced, <n>:s to since when it is in force, <n>:c to since when all contacts are known. replicas: id to the
+-- edition that it has loaded u4, the one that it decides by u4 and when it was heard of i8. The files of an edition are a key of their own.
+
+local NOT_NEXT = 1 -- and DONE, MARKER
+
+local function number_at(key, field)
+    return tonumber(redis.call('HGET', key, field) or 0)
+end
+
+-- keys: marker, editions, files, files of the one that is dropped for it
+-- frame: number u4, number of the one that is dropped u4, what it is u4 + bytes, files
+-- answer: a code
+local function announce(batch, keys, at, frame)
+    local marker_key, editions_key, files_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local number, dropped, told, from = struct.unpack('<I4I4I4c0', frame)
+    if not edition_of(batch, redis.call('GET', marker_key)) then
+        return MARKER
+    end
+    local last = number_at(editions_key, 'last')
+    if last ~= number - 1 or (last > 0 and redis.call('HEXISTS', editions_key, string.format('%d:s', last)) == 0) then
+        return NOT_NEXT
+    end
+    local name = string.format('%d', number)
+    redis.call('SET', files_key, string.sub(frame, from))
+    redis.call('HSET', editions_key, name, told, name .. ':a', string.format('%d', batch.now), 'last', name)
+    if dropped > 0 then
+        local old = string.format('%d', dropped)
+        redis.call('HDEL', editions_key, old, old .. ':a', old .. ':s', old .. ':c')
+        redis.call('DEL', keys[at + 4])
+    end
+    return DONE
+end
+
+-- keys: marker, editions, replicas
+-- frame: replica c16, edition that it has loaded u4, edition that it decides by u4, patience i8, heard of within i8
+-- answer: a code, or {newest edition, edition in force, replicas, those that have loaded the newest, those that decide by
+--         the one in force}
+local function follow(batch, keys, at, frame)
+    local marker_key, editions_key, replicas_key = keys[at + 1], keys[at + 2], keys[at + 3]
+    local replica, prepared, decides, patience, within = struct.unpack('<c16I4I4i8i8', frame)
+    if not edition_of(batch, redis.call('GET', marker_key)) then
+        return MARKER
+    end
+    redis.call('HSET', replicas_key, replica, struct.pack('<I4I4i8', prepared, decides, batch.now))
+    local last = number_at(editions_key, 'last')
+    local since = string.format('%d:s', last)
+    local replicas, ready, turned, in_force = 0, 0, {}, last
+    local heard = redis.call('HGETALL', replicas_key)
+    for i = 1, #heard, 2 do
+        local loaded, by, when = struct.unpack('<I4I4i8', heard[i + 1])
+        if batch.now - when > within then
+            redis.call('HDEL', replicas_key, heard[i])
+        else
+            replicas = replicas + 1
+            ready = ready + (loaded >= last and 1 or 0)
+            turned[replicas] = by
+        end
+    end
+    if last > 0 and redis.call('HEXISTS', editions_key, since) == 0 then
+        if ready == replicas or batch.now >= number_at(editions_key, string.format('%d:a', last)) + patience then
+            redis.call('HSET', editions_key, since, string.format('%d', batch.now))
+        else
+            in_force = last - 1
+        end
+    end
+    local there = 0
+    for _, by in ipairs(turned) do
+        there = there + (by >= in_force and 1 or 0)
+    end
+    return {last, in_force, replicas, ready, there}
+end
+
+-- keys: marker
+-- frame: edition u4
+-- answer: DONE or MARKER
+local function advance(batch, keys, at, frame)
+    local marker_key = keys[at + 1]
+    local edition = struct.unpack('<I4', frame)
+    local bears = edition_of(batch, redis.call('GET', marker_key))
+    if not bears then
+        return MARKER
+    end
+    if bears < edition then
+        redis.call('SET', marker_key, marker_of(batch, edition))
+    end
+    return DONE
+end
+
+-- keys: marker, editions
+-- frame: edition u4, since when all contacts are known i8, who says so and why
+-- answer: a code
+local function cover(batch, keys, at, frame)
+    local marker_key, editions_key = keys[at + 1], keys[at + 2]
+    local edition, since, from = struct.unpack('<I4i8', frame)
+    if not edition_of(batch, redis.call('GET', marker_key)) then
+        return MARKER
+    end
+    if number_at(editions_key, 'last') ~= edition then
+        return NOT_NEXT
+    end
+    local name = string.format('%d:c', edition)
+    local stated = redis.call('HGET', editions_key, name)
+    if not stated or since < tonumber(string.match(stated, '^%d+')) then
+        redis.call('HSET', editions_key, name, string.format('%d ', since) .. string.sub(frame, from))
+    end
+    return DONE
+end
+
 -- Versions -------------------------------------------------------------------------------------------------------------
 
 local function takt_commit_v1(keys, args)
@@ -1118,4 +1229,20 @@ end
 
 local function takt_sweep_v1(keys, args)
     return each(keys, args, 6, sweep)
+end
+
+local function takt_announce_v1(keys, args)
+    return each(keys, args, 4, announce)
+end
+
+local function takt_follow_v1(keys, args)
+    return each(keys, args, 3, follow)
+end
+
+local function takt_advance_v1(keys, args)
+    return each(keys, args, 1, advance)
+end
+
+local function takt_cover_v1(keys, args)
+    return each(keys, args, 2, cover)
 end

@@ -33,6 +33,10 @@ NAMES: Final = (
     "takt_close_v1",
     "takt_forgo_v1",
     "takt_name_v1",
+    "takt_announce_v1",
+    "takt_follow_v1",
+    "takt_advance_v1",
+    "takt_cover_v1",
 )
 SOURCE: Final = files("takt.redis").joinpath("functions.lua").read_text(encoding="utf-8")
 

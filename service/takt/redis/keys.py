@@ -14,6 +14,9 @@
     takt:{17}:e                 tokens that went back, for late confirmations
     takt:{0}:layouts            registered record layouts
     takt:{0}:legends            what the packed parts of log records mean, by catalog
+    takt:{0}:editions           catalogs that were put in force
+    takt:{0}:edition:<n>        the files of one
+    takt:{0}:replicas           who serves, and which edition each has loaded
 
 `<person>` is 12 bytes of BLAKE2b of the profile id and `<identity>` 16 of namespace and value, raw: no key can be read
 back to a name. The hash tag keeps all that one commit touches in one slot of a cluster. A person's partition follows
@@ -33,6 +36,8 @@ DEFAULT_PARTITIONS: Final = 64
 MAX_PARTITIONS: Final = 4096
 LAYOUTS: Final = b"takt:{0}:layouts"
 LEGENDS: Final = b"takt:{0}:legends"
+EDITIONS: Final = b"takt:{0}:editions"
+REPLICAS: Final = b"takt:{0}:replicas"
 
 
 class PersonKeys(NamedTuple):
@@ -81,6 +86,11 @@ def marker(partition: int) -> bytes:
 def log(partition: int) -> bytes:
     """Key of a partition's log stream."""
     return b"takt:{%d}:log" % partition
+
+
+def edition(number: int) -> bytes:
+    """Key of the files of an edition."""
+    return b"takt:{0}:edition:%d" % number
 
 
 def partition_of(profile_id: str, partitions: int) -> int:

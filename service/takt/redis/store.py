@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,7 @@ from takt.domain.request import Identity
 from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite, Rewrite, RewriteOutcome
 from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
+from takt.redis.editions import RedisEditions
 from takt.redis.functions import Functions, Mode
 from takt.redis.log import RedisLog
 from takt.redis.marker import Marker, check_marker, read_marker
@@ -21,6 +23,9 @@ from takt.redis.server import Server, inspect
 from takt.redis.totals import RedisTotals
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address, Wire
+
+PATIENT_S: Final = 10.0
+"""Time-out of calls that nobody waits for with a page in hand."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +64,14 @@ class RedisStore:
     """
 
     def __init__(
-        self, wire: Wire, marker: Marker, server: Server, *, functions: Functions, clock: Clock | None = None
+        self,
+        wire: Wire,
+        marker: Marker,
+        server: Server,
+        *,
+        functions: Functions,
+        clock: Clock | None = None,
+        patient: Wire | None = None,
     ) -> None:
         self.marker = marker
         self.server = server
@@ -69,6 +81,9 @@ class RedisStore:
         self.totals = RedisTotals(self._calls)
         self._merging = RedisMerging(self._calls)
         self._log = RedisLog(wire, marker)
+        # what is moved here may be megabytes, and no request waits for it
+        self._patient = wire if patient is None else patient
+        self._editions = RedisEditions(replace(self._calls, wire=self._patient))
 
     @classmethod
     def open(
@@ -88,6 +103,7 @@ class RedisStore:
         """
         address = Address(address) if isinstance(address, str) else address
         wire = wire or Wire(address, trips=trips)
+        patient = Wire(replace(address, timeout_s=max(address.timeout_s, PATIENT_S)), trips=wire.trips)
         try:
             server = inspect(wire)
             for warning in server.check():
@@ -98,7 +114,7 @@ class RedisStore:
         except BaseException:
             wire.close()
             raise
-        return cls(wire, marker, server, functions=functions, clock=clock)
+        return cls(wire, marker, server, functions=functions, clock=clock, patient=patient)
 
     @property
     def merging(self) -> RedisMerging:
@@ -109,6 +125,11 @@ class RedisStore:
     def decision_log(self) -> RedisLog:
         """See `takt.ports.Store`."""
         return self._log
+
+    @property
+    def editions(self) -> RedisEditions:
+        """See `takt.ports.Store`."""
+        return self._editions
 
     @property
     def trips(self) -> RoundTrips:
@@ -241,3 +262,4 @@ class RedisStore:
     def close(self) -> None:
         """See `takt.ports.Store`."""
         self._wire.close()
+        self._patient.close()

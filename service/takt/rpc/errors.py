@@ -13,6 +13,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from takt.errors import (
+    CatalogChangedError,
+    CatalogNotFoundError,
     InvalidRequestError,
     NotFoundError,
     PreconditionError,
@@ -21,6 +23,8 @@ from takt.errors import (
     StoreError,
     TaktError,
     Violation,
+    WindowNotCoveredError,
+    WorkspaceError,
 )
 from takt.v1.types_pb2 import ErrorReason
 from takt.wire.violations import field_violations
@@ -164,6 +168,20 @@ def refusal(error: TaktError) -> Refusal:
             return Refusal(grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_TOKEN_REQUIRED, message)
         case NotServedError():
             return Refusal(grpc.StatusCode.UNIMPLEMENTED, ErrorReason.ERROR_REASON_NOT_SERVED, message)
+        case WorkspaceError():
+            short = isinstance(error, WindowNotCoveredError)
+            return Refusal(
+                grpc.StatusCode.FAILED_PRECONDITION if short else grpc.StatusCode.INVALID_ARGUMENT,
+                ErrorReason.ERROR_REASON_WINDOW_NOT_COVERED if short else ErrorReason.ERROR_REASON_CATALOG_INVALID,
+                message
+                if len(message) <= LONGEST_MESSAGE
+                else f"{len(error.violations)} things are wrong; see details",
+                error.violations,
+            )
+        case CatalogChangedError():
+            return Refusal(grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_CATALOG_CHANGED, message)
+        case CatalogNotFoundError():
+            return Refusal(grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_CATALOG_NOT_FOUND, message)
         case NotFoundError():
             return Refusal(grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_PROFILE_NOT_FOUND, message)
         case PreconditionError():

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from takt.errors import TaktError, Violation
 from takt.rpc.calls import LARGEST_MESSAGE, Calls, unserved
+from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.feedback import FeedbackService
@@ -27,6 +28,7 @@ from takt.rpc.token import TokenGuard
 from takt.settings import Address, Settings, SettingsError, label
 from takt.v1 import (
     catalog_pb2,
+    catalog_pb2_grpc,
     contact_pb2,
     contact_pb2_grpc,
     decision_pb2,
@@ -67,7 +69,7 @@ ADMIN: Final = tuple(
         (model_pb2, "ModelService"),
     )
 )
-NOT_SERVED: Final = ("CatalogService", "ModelService")
+NOT_SERVED: Final = ("ModelService",)
 
 
 class ListenError(TaktError):
@@ -131,6 +133,15 @@ class Listening:
     metrics: Address | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AdminServices:
+    """What is served on the listener of its own."""
+
+    profile: ProfileService
+    contact: ContactService
+    catalog: CatalogService
+
+
 class Servers:
     """Both listeners of a process, with their health."""
 
@@ -140,8 +151,7 @@ class Servers:
         calls: Calls,
         decision: DecisionService,
         feedback: FeedbackService,
-        profile: ProfileService,
-        contact: ContactService,
+        admin: AdminServices,
         native: NativeFront | None = None,
         tls: Tls | None = None,
         token: str | None = None,
@@ -160,8 +170,9 @@ class Servers:
         self._public = grpc.aio.server(options=OPTIONS)
         self._public.add_generic_rpc_handlers((decision.handlers(), feedback.handlers()))
         self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
-        profile_pb2_grpc.add_ProfileServiceServicer_to_server(profile, self._admin)
-        contact_pb2_grpc.add_ContactServiceServicer_to_server(contact, self._admin)
+        profile_pb2_grpc.add_ProfileServiceServicer_to_server(admin.profile, self._admin)
+        contact_pb2_grpc.add_ContactServiceServicer_to_server(admin.contact, self._admin)
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(admin.catalog, self._admin)
         self._admin.add_generic_rpc_handlers(tuple(unserved(s) for s in ADMIN if s.name in NOT_SERVED))
         for server, services in ((self._public, PUBLIC), (self._admin, ADMIN)):
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

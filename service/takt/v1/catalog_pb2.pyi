@@ -90,17 +90,35 @@ class CatalogServiceGetRequest(_message.Message):
     def __init__(self, version: _Optional[str] = ..., include_files: _Optional[bool] = ...) -> None: ...
 
 class CatalogServiceGetResponse(_message.Message):
-    __slots__ = ("version", "in_force", "applied_at", "actor", "reason", "files")
+    __slots__ = ("version", "in_force", "applied_at", "actor", "reason", "files", "history", "covered_since")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     IN_FORCE_FIELD_NUMBER: _ClassVar[int]
     APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    COVERED_SINCE_FIELD_NUMBER: _ClassVar[int]
     version: str
     in_force: bool
     applied_at: _timestamp_pb2.Timestamp
     actor: str
     reason: str
     files: _containers.RepeatedCompositeFieldContainer[CatalogFile]
-    def __init__(self, version: _Optional[str] = ..., in_force: _Optional[bool] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., files: _Optional[_Iterable[_Union[CatalogFile, _Mapping]]] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[CatalogChange]
+    covered_since: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., in_force: _Optional[bool] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., files: _Optional[_Iterable[_Union[CatalogFile, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[CatalogChange, _Mapping]]] = ..., covered_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CatalogChange(_message.Message):
+    __slots__ = ("edition", "version", "applied_at", "actor", "reason")
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    edition: int
+    version: str
+    applied_at: _timestamp_pb2.Timestamp
+    actor: str
+    reason: str
+    def __init__(self, edition: _Optional[int] = ..., version: _Optional[str] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -81,11 +81,16 @@ class CatalogServiceServicer:
     def Apply(self, request, context):
         """Puts a catalog in force, whole or not at all. Applying what is in force changes nothing.
 
+        It takes effect once every replica has loaded it (at most half a minute after it was announced), and is answered when
+        nothing can be granted or refused by an earlier one any more. Give it a minute. What was announced comes into force
+        even if the call is cut off: read the catalog in force to find out.
+
         Errors:
         INVALID_ARGUMENT     INVALID_REQUEST: as for Validate, or actor or reason is missing.
         CATALOG_INVALID: the catalog has errors; the BadRequest's fields read "file:line: field".
-        FAILED_PRECONDITION  CATALOG_CHANGED: another version is in force than the expected one. WINDOW_NOT_COVERED: a
-        cap's window is longer than contacts are kept.
+        FAILED_PRECONDITION  CATALOG_CHANGED: another version is in force than the expected one, or others keep applying.
+        WINDOW_NOT_COVERED: a cap's window or a minimum gap is longer than contacts are known; the
+        BadRequest's fields say where, and its messages from when on it can be applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

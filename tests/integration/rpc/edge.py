@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from takt.catalog.workspace import CheckReport, check_files
 from takt.clock import SystemClock
 from takt.domain.contact import (
     BackfillOutcome,
@@ -22,14 +23,24 @@ from takt.domain.contact import (
     ResetResult,
 )
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions
+from takt.domain.edition import SourceFile
 from takt.domain.feedback import EventOutcome, FeedbackEvent, FeedbackOutcome
 from takt.domain.merge import Linked
 from takt.domain.profile import KnownProfile
 from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest, Identity
-from takt.errors import NotFoundError, PreconditionError, RecordError, TaktError
+from takt.engine.catalogs import Applied, KnownEdition, Wish
+from takt.errors import (
+    CatalogChangedError,
+    CatalogNotFoundError,
+    NotFoundError,
+    PreconditionError,
+    RecordError,
+    TaktError,
+)
 from takt.observation.metrics import Metrics
 from takt.rpc.calls import Calls
+from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.desk import Ask, MessageDesk, SharedDesk
@@ -37,7 +48,7 @@ from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
-from takt.rpc.server import Listening, Servers, Tls
+from takt.rpc.server import AdminServices, Listening, Servers, Tls
 from takt.settings import Address
 from takt.v1 import decision_pb2, decision_pb2_grpc, types_pb2
 from tests.integration.rpc.asking import ask
@@ -158,6 +169,22 @@ class Front:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
+class NoCatalogs:
+    """A store without a catalog."""
+
+    def validate(self, files: Sequence[SourceFile]) -> CheckReport:
+        """Check them."""
+        return check_files(files)
+
+    def apply(self, wish: Wish) -> Applied:
+        """Refuse it, as somebody else's always comes first here."""
+        raise CatalogChangedError(f"another version is in force than {wish.expected}")
+
+    def get(self, version: str = "") -> KnownEdition:
+        """There is none."""
+        raise CatalogNotFoundError(f"there is no {version}")
+
+
 @asynccontextmanager
 async def front(
     work: Work,
@@ -193,8 +220,11 @@ async def front(
         calls=calls,
         decision=DecisionService(gather, desk.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us),
         feedback=feedback,
-        profile=ProfileService(work, admin, calls=calls, times=frozenset),
-        contact=ContactService(work, admin, calls=calls),
+        admin=AdminServices(
+            profile=ProfileService(work, admin, calls=calls, times=frozenset),
+            contact=ContactService(work, admin, calls=calls),
+            catalog=CatalogService(NoCatalogs(), admin, calls=calls),
+        ),
         native=native,
         tls=tls,
         token=token,

@@ -16,6 +16,7 @@ from tests.integration.rpc.process import Service
 SERVED = {
     *(("ProfileService", name) for name in ("Put", "Get", "Link")),
     *(("ContactService", name) for name in ("List", "Reset", "Backfill")),
+    *(("CatalogService", name) for name in ("Validate", "Apply", "Get")),
 }
 
 pytestmark = pytest.mark.timeout(300)  # the first test may wait for kernels to be compiled

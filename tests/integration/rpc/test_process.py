@@ -256,7 +256,7 @@ def test_what_keeps_it_from_beginning_is_said(tmp_path: Path, faulty: Service) -
     (tmp_path / "catalog.yaml").write_text("name: [")
     for arguments, said in (
         (["--max-batch", "0"], "--max-batch (TAKT_MAX_BATCH)"),
-        (["--workspace", str(tmp_path)], "catalog.yaml:"),
+        (["--data-dir", str(tmp_path / "data"), "--workspace", str(tmp_path)], "catalog.yaml:"),
         (["--data-dir", str(tmp_path / "data"), "--listen", taken], "--listen (TAKT_LISTEN)"),
     ):
         with Service(arguments) as service:

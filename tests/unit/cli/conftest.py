@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from takt.cli.main import main
 from takt.v1 import (
+    catalog_pb2_grpc,
     contact_pb2,
     contact_pb2_grpc,
     decision_pb2,
@@ -33,6 +34,7 @@ class Service(
     feedback_pb2_grpc.FeedbackServiceServicer,
     profile_pb2_grpc.ProfileServiceServicer,
     contact_pb2_grpc.ContactServiceServicer,
+    catalog_pb2_grpc.CatalogServiceServicer,
 ):
     """Keeps what it was asked, and answers with what `answers` makes of it."""
 
@@ -41,11 +43,13 @@ class Service(
     tokens: list[str] = field(default_factory=list)
     answers: Callable[[Any], Any] = lambda request: request
     refusal: status_pb2.Status | None = None
+    refuses: Callable[[Any], bool] = lambda _: True
+    """Which requests the refusal is for."""
 
     def _answer(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.asked.append(request)
         self.tokens += [value for key, value in context.invocation_metadata() if key == "authorization"]
-        if self.refusal is not None:
+        if self.refusal is not None and self.refuses(request):
             context.abort_with_status(rpc_status.to_status(self.refusal))
         return self.answers(request)
 
@@ -81,6 +85,14 @@ class Service(
         """See the base class."""
         return self._answer(request, context)
 
+    def Validate(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
+    def Apply(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        return self._answer(request, context)
+
 
 @pytest.fixture
 def service() -> Iterator[Service]:
@@ -91,6 +103,7 @@ def service() -> Iterator[Service]:
     feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(made, server)
     profile_pb2_grpc.add_ProfileServiceServicer_to_server(made, server)
     contact_pb2_grpc.add_ContactServiceServicer_to_server(made, server)
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(made, server)
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     yield made

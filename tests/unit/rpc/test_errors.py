@@ -8,6 +8,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from takt.errors import (
+    CatalogChangedError,
+    CatalogNotFoundError,
     InvalidRequestError,
     NotFoundError,
     PreconditionError,
@@ -17,6 +19,7 @@ from takt.errors import (
     StoreMarkerError,
     TaktError,
     Violation,
+    WindowNotCoveredError,
     WorkspaceError,
 )
 from takt.rpc.errors import (
@@ -29,6 +32,7 @@ from takt.rpc.errors import (
     TokenRequiredError,
     refusal,
 )
+from takt.settings import SettingsError
 
 
 def details(status: Status) -> dict[str, object]:
@@ -58,7 +62,11 @@ def details(status: Status) -> dict[str, object]:
         (PreconditionError("busy"), "ABORTED", "PROFILE_BUSY"),
         (RecordError("damaged"), "DATA_LOSS", "PROFILE_UNREADABLE"),
         (DefectError(), "INTERNAL", "DEFECT"),
-        (WorkspaceError(()), "INTERNAL", "DEFECT"),
+        (WorkspaceError((Violation("catalog.yaml:3: caps[0].limit", "?"),)), "INVALID_ARGUMENT", "CATALOG_INVALID"),
+        (WindowNotCoveredError((Violation("a", "b"),)), "FAILED_PRECONDITION", "WINDOW_NOT_COVERED"),
+        (CatalogChangedError("other"), "FAILED_PRECONDITION", "CATALOG_CHANGED"),
+        (CatalogNotFoundError("none"), "NOT_FOUND", "CATALOG_NOT_FOUND"),
+        (SettingsError(()), "INTERNAL", "DEFECT"),
         (TaktError("?"), "INTERNAL", "DEFECT"),
     ],
 )

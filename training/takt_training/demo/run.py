@@ -12,6 +12,7 @@ from rich.console import Console
 
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
+from takt.cli.catalog import files_of
 from takt.cli.client import Client
 from takt.cli.show import console
 from takt_training.demo import people, places, tour
@@ -52,6 +53,7 @@ def run(*, once: bool, workspace: Path | None, model: Path | None, data_dir: Pat
         households = people.known(catalog.spec)
         service.await_ready()
         with Client(service.admin) as admin:
+            renew(admin, catalog, place, out)
             loading = time.monotonic()
             people.put(admin, households, catalog.spec, out)
             took = time.monotonic() - loading
@@ -81,6 +83,14 @@ def introduce(out: Console, catalog: Catalog, place: Path, bundle: Path) -> None
     )
     for kind, what in ORIGIN.items():
         out.print(f"[dim]{kind}: {what}.[/]")
+
+
+def renew(admin: Client, catalog: Catalog, place: Path, out: Console) -> None:
+    """Put the workspace in force where the demo's store still has another one, from an earlier run."""
+    before = admin.catalog().version
+    if before != catalog.version:
+        out.print(f"The store has version {before} of the catalog in force; applying {catalog.version} ...")
+        admin.apply(files_of(place), actor="takt demo", reason="the workspace has changed", expected=before)
 
 
 def invite(out: Console, service: Service, place: Path) -> None:
