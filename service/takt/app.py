@@ -307,7 +307,7 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
             profile=ProfileService(
                 parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
             ),
-            contact=ContactService(parts.contacts, admin, calls=calls),
+            contact=ContactService(parts.contacts, admin, calls=calls, coverage=parts.catalogs),
             catalog=CatalogService(parts.catalogs, catalogs, calls=calls),
         ),
         native=native,

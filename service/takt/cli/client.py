@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -152,6 +153,11 @@ class Client:
     def reset(self, request: contact_pb2.ContactServiceResetRequest) -> int:
         """Take contacts of a person out of what is counted; how many. Raises `NotFoundError` where there is nobody."""
         return int(self._call(self._contacts.Reset, request).removed)
+
+    def cover(self, since: Timestamp, *, actor: str, reason: str) -> None:
+        """State that all contacts since a moment are known."""
+        request = contact_pb2.ContactServiceBackfillRequest(covered_since=since, actor=actor, reason=reason)
+        self._call(self._contacts.Backfill, request)
 
     def backfill(self, contacts: Sequence[contact_pb2.BackfillContact], *, actor: str, reason: str) -> list[Taken]:
         """Add up to 1,000 contacts of another system; one result each, in their order."""

@@ -16,6 +16,9 @@ from takt.cli.options import admin_door, as_json
 from takt.cli.show import console, contacts_tables, counting, tally_and_end
 from takt.v1 import contact_pb2, types_pb2
 
+KNOWN = {"added", "duplicate"}
+"""Outcomes of a contact that is in its ledger."""
+
 _who = (
     click.argument("profile_id", default="", metavar="[ID]"),
     click.option("--identity", "name", default="", metavar="NAMESPACE=VALUE", help="The customer, by an identity."),
@@ -119,10 +122,17 @@ def reset(
 
 @contacts.command()
 @click.argument("source", type=click.File(encoding="utf-8"), metavar="FILE")
+@click.option(
+    "--covered-since",
+    "since",
+    default="",
+    metavar="TIME",
+    help="State that with these all contacts since then are known, so that caps may look back so far.",
+)
 @_with(*_why)
 @as_json
 @admin_door
-def backfill(*, door: Door, as_json: bool, source: TextIO, actor: str, reason: str) -> None:
+def backfill(*, door: Door, as_json: bool, source: TextIO, since: str, actor: str, reason: str) -> None:
     """Add contacts of other systems from JSON lines in FILE (- for stdin), so that they count.
 
     \b
@@ -136,11 +146,17 @@ def backfill(*, door: Door, as_json: bool, source: TextIO, actor: str, reason: s
        "offer": "milk"}
 
     Instead of profile_id, "identity": {"login": "anna"} may stand; offer and placement are left out where they are none
-    of the catalog's. Lines that are wrong are named and do not stop the others; the command then ends with 1.
+    of the catalog's. Lines that are wrong are named and do not stop the others; the command then ends with 1, and
+    --covered-since is not stated.
     """  # noqa: D301 - the \b are click's: keep these lines as they are
-    with Client(door) as client, counting("contacts", source) as sent:
-        call = partial(client.backfill, actor=actor, reason=reason)
-        tally = lines.send(lines.read(source, outside_contact), call, sent)
+    covered = values.moment(since, "--covered-since") if since else None
+    with Client(door) as client:
+        with counting("contacts", source) as sent:
+            call = partial(client.backfill, actor=actor, reason=reason)
+            tally = lines.send(lines.read(source, outside_contact), call, sent)
+        if covered is not None and not tally.outcomes.keys() - KNOWN:
+            client.cover(covered, actor=actor, reason=reason)
+            click.echo(f"noted that all contacts since {covered.ToJsonString()} are known", err=True)
     tally_and_end(tally, name=source.name, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-from takt.domain.contact import BackfillResult, ContactView, OutsideContact, Person, Reset, ResetResult
+from takt.domain.contact import BackfillOutcome, BackfillResult, ContactView, OutsideContact, Person, Reset, ResetResult
 from takt.errors import InvalidRequestError, Violation
 from takt.rpc.calls import Calls, Context, answering
 from takt.rpc.errors import NotServedError, abort, refusal
@@ -23,8 +23,11 @@ from takt.wire.contact import (
     span,
     view,
 )
+from takt.wire.values import time_us
 
 MOST_CONTACTS: Final = 1000
+ADDED: Final = frozenset({BackfillOutcome.ADDED, BackfillOutcome.DUPLICATE})
+"""Outcomes of a contact that is in its ledger."""
 
 Thunk = Callable[[], Any]
 
@@ -45,12 +48,21 @@ class ContactWork(Protocol):
         ...
 
 
+class Coverage(Protocol):
+    """What keeps in mind since when contacts are known."""
+
+    def cover(self, since_us: int, *, actor: str, reason: str) -> None:
+        """Note it. Raises `InvalidRequestError` for a moment that contacts are not kept since."""
+        ...
+
+
 class ContactService(contact_pb2_grpc.ContactServiceServicer):
     """Lists, resets and backfills contacts; the audit and the state of totals are not served by this version."""
 
-    def __init__(self, contacts: ContactWork, gather: Gather[Thunk, Any], *, calls: Calls) -> None:
+    def __init__(self, contacts: ContactWork, gather: Gather[Thunk, Any], *, calls: Calls, coverage: Coverage) -> None:
         """`gather` calls what it is asked."""
         self.calls = calls
+        self._coverage = coverage
         self._contacts = contacts
         self._gather = gather
 
@@ -85,11 +97,11 @@ class ContactService(contact_pb2_grpc.ContactServiceServicer):
         """One result per contact, in order. A contact that is wrong does not stop the others."""
         found: list[Violation] = []
         actor, reason = accountable(request, found)
-        if not 1 <= len(request.contacts) <= MOST_CONTACTS:
+        states = request.HasField("covered_since")
+        if not 1 - states <= len(request.contacts) <= MOST_CONTACTS:
             given = f"{len(request.contacts)} given, from 1 to {MOST_CONTACTS} can be added at once"
             found.append(Violation("contacts", given))
-        if request.HasField("covered_since"):
-            found.append(Violation("covered_since", "is not served by this version; leave it out"))
+        since_us = time_us(request.covered_since, "covered_since", found) if states else 0
         _refuse(found)
         read = [outside_contact(contact, f"contacts[{n}]") for n, contact in enumerate(request.contacts)]
         right = [contact for contact in read if isinstance(contact, OutsideContact)]
@@ -99,6 +111,8 @@ class ContactService(contact_pb2_grpc.ContactServiceServicer):
             result if isinstance(result, BackfillResult) else _placed(next(added), f"contacts[{n}]")
             for n, result in enumerate(read)
         ]
+        if states and all(result.outcome in ADDED for result in results):
+            await self._gather.ask(partial(self._coverage.cover, since_us, actor=actor, reason=reason))
         return contact_pb2.ContactServiceBackfillResponse(results=[backfill_result(result) for result in results])
 
     async def Audit(self, _: Any, context: Context) -> None:  # noqa: N802 - the contract's name

@@ -180,6 +180,10 @@ class NoCatalogs:
         """Refuse it, as somebody else's always comes first here."""
         raise CatalogChangedError(f"another version is in force than {wish.expected}")
 
+    def cover(self, since_us: int, *, actor: str, reason: str) -> None:
+        """There is no catalog that it could be noted for."""
+        raise CatalogChangedError(f"{since_us} by {actor}: {reason}")
+
     def get(self, version: str = "") -> KnownEdition:
         """There is none."""
         raise CatalogNotFoundError(f"there is no {version}")
@@ -222,7 +226,7 @@ async def front(
         feedback=feedback,
         admin=AdminServices(
             profile=ProfileService(work, admin, calls=calls, times=frozenset),
-            contact=ContactService(work, admin, calls=calls),
+            contact=ContactService(work, admin, calls=calls, coverage=NoCatalogs()),
             catalog=CatalogService(NoCatalogs(), admin, calls=calls),
         ),
         native=native,

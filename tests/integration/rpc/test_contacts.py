@@ -98,8 +98,10 @@ def test_wrong_requests_are_refused(contacts: Contacts, ada: str) -> None:
     assert ("INVALID_ARGUMENT", "INVALID_REQUEST", {"profile", "totals", "until"}) == (code, reason, set(fields))
     anonymous = contact_pb2.ContactServiceResetRequest(profile=ProfileReference(profile_id=ada))
     assert {"actor", "reason"} == set(refused(lambda: contacts.Reset(anonymous))[2])
-    empty = contact_pb2.ContactServiceBackfillRequest(covered_since=ago(1), **ASKED)
-    assert {"contacts", "covered_since"} == set(refused(lambda: contacts.Backfill(empty))[2])
+    empty = contact_pb2.ContactServiceBackfillRequest(**ASKED)
+    assert {"contacts"} == set(refused(lambda: contacts.Backfill(empty))[2])
+    too_early = contact_pb2.ContactServiceBackfillRequest(covered_since=ago(36 * 86_400), **ASKED)
+    assert {"covered_since"} == set(refused(lambda: contacts.Backfill(too_early))[2])
 
 
 def test_people_who_are_not_there(contacts: Contacts) -> None:

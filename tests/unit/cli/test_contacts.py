@@ -131,3 +131,20 @@ def test_backfill_names_wrong_lines(service: Service, takt: Takt) -> None:
     (asked,) = service.asked
     assert (2, "anna", "a test") == (len(asked.contacts), asked.actor, asked.reason)
     assert ("p", NOON) == (asked.contacts[0].profile.profile_id, asked.contacts[0].counted_at)
+
+
+@pytest.mark.parametrize("channel", ["email", "pigeon"])
+def test_what_is_covered_is_stated_after_all_is_added(service: Service, takt: Takt, channel: str) -> None:
+    """Since when contacts are known is said in the end, and only if nothing is missing."""
+    service.answers = added
+    given = ("contacts", "backfill", "-", *WHY, "--covered-since", "2026-01-31T12:00:00Z", "--server", service.address)
+
+    result = takt(*given, stdin=json.dumps(LINE | {"channel": channel}))
+
+    stated = [request for request in service.asked if request.HasField("covered_since")]
+    if channel == "pigeon":
+        assert (Exit.FAILED, []) == (result.exit_code, stated)
+    else:
+        (statement,) = stated
+        assert (NOON, 0, "anna") == (statement.covered_since, len(statement.contacts), statement.actor)
+        assert Exit.OK == result.exit_code
