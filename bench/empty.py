@@ -23,7 +23,7 @@ async def answer(request: bytes, context: object) -> bytes:  # noqa: ARG001 - th
 async def serve(address: str) -> None:
     """Serve until SIGTERM."""
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(answer)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Empty", {"Call": handler}),))
     server.add_insecure_port(address)
     await server.start()

@@ -1,0 +1,178 @@
+"""What is measured, as processes: the references, the store, the service on either front end, the peer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from takt.redis.embedded import EmbeddedServer, embedded_store_id
+from takt.redis.store import RedisStore
+from takt.redis.wire import Address
+from takt.settings import OPTIONS
+from takt_training.demo.serving import Service
+
+DECIDE: Final = "/takt.v1.DecisionService/Decide"
+DECIDE_STREAM: Final = "/takt.v1.DecisionService/DecideStream"
+STORE_TIMEOUT_MS: Final = 2_000
+"""Longer than the service's own: a run on a busy machine shall be slow, not degraded."""
+
+
+def free_address() -> str:
+    """A loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@contextmanager
+def child(module: str, *arguments: str) -> Iterator[int]:
+    """A Python module as a process that prints a line once it serves; its process id."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE)
+    try:
+        if process.stdout is not None and not process.stdout.readline():
+            raise SystemExit(f"{module} did not start; its error is above")
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def reference(module: str) -> Iterator[tuple[str, int]]:
+    """A server whose only call does nothing; its address and process id."""
+    address = free_address()
+    with child(module, address) as pid:
+        yield address, pid
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[tuple[EmbeddedServer, RedisStore]]:
+    """A store as the service embeds it (every commit is on disk before it is answered), and our own way in."""
+    with EmbeddedServer(folder) as server:
+        embedded_store_id(server)
+        store = RedisStore.open(Address(server.url, timeout_s=60.0))
+        try:
+            yield server, store
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The service under test."""
+
+    address: str
+    metrics: str
+    pid: int
+    ready_s: float
+    """From the start of the process until it served."""
+
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Seconds so far and times so far of every stage and every round trip to the store, by name."""
+        found: dict[str, list[float]] = {}
+        for family in text_string_to_metric_families(self._read()):
+            if family.name not in {"takt_stage_seconds", "takt_store_seconds", "takt_batch_size"}:
+                continue
+            for sample in family.samples:
+                if sample.name.endswith(("_sum", "_count")):
+                    kind = {"takt_stage_seconds": "", "takt_store_seconds": "trip "}.get(family.name, "batch")
+                    name = kind + sample.labels.get("stage", sample.labels.get("call", ""))
+                    found.setdefault(name, [0.0, 0.0])[sample.name.endswith("_count")] += sample.value
+        return {name: (pair[0], pair[1]) for name, pair in found.items()}
+
+    def _read(self) -> str:
+        with urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def resident_mb(self) -> float:
+        """Memory that the process holds now, in megabytes (Linux)."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        raise SystemExit("this system does not tell a process's memory")
+
+
+def knows(option: str) -> bool:
+    """Whether the installed service has a setting."""
+    return any(known.name == option for known in OPTIONS)
+
+
+@contextmanager
+def serving(
+    folder: Path, *, workspace: Path, model: Path, store: EmbeddedServer, transport: str, workers: int = 1
+) -> Iterator[Serving]:
+    """`takt serve` on a store that runs already. `folder` gets its log."""
+    given = {
+        "workspace": str(workspace),
+        "model": str(model),
+        "redis_url": store.url,
+        "listen": free_address(),
+        "admin_listen": free_address(),
+        "metrics_listen": free_address(),
+        "store_timeout_ms": str(STORE_TIMEOUT_MS),
+        "transport": transport,
+        "log_level": "warning",
+        **({"workers": str(workers)} if workers > 1 else {}),
+    }
+    begun = time.perf_counter()
+    with Service(given, folder / f"serve-{transport}-{given['listen'].rpartition(':')[2]}.log") as service:
+        service.await_ready()
+        ready_s = time.perf_counter() - begun
+        yield Serving(given["listen"], given["metrics_listen"], service.pid, ready_s)
+
+
+@contextmanager
+def peer(*, model: Path, store: EmbeddedServer, catalog: Path) -> Iterator[tuple[str, int]]:
+    """The service that a team would otherwise write (`bench.peer`); its address and process id."""
+    address = free_address()
+    with child("bench.peer", address, str(model), store.url, str(catalog)) as pid:
+        yield address, pid
+
+
+_IMPORTS: Final = """
+import json, sys
+before = set(sys.modules)
+import takt.app, takt.cli.main, takt.cli.serve
+print(json.dumps([name for name in sys.modules if name not in before and name.partition(".")[0] != "takt"]))
+"""
+_IMPORT_THEM: Final = """
+import importlib, json, sys
+for name in json.load(sys.stdin):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+"""
+
+
+def imported() -> list[str]:
+    """Every module that the service loads and that is not its own, in order."""
+    found = subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True, text=True)
+    names: list[str] = json.loads(found.stdout)
+    return names
+
+
+def import_s(names: list[str]) -> float:
+    """Seconds that a process takes which only imports these modules."""
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _IMPORT_THEM], check=True, input=json.dumps(names), text=True)
+    return time.perf_counter() - begun
+
+
+def used_memory(store: RedisStore) -> int:
+    """Bytes that the store says it uses for everything."""
+    (reply,) = store.wire.call("bench", [("INFO", "memory")])
+    fields: Mapping[str, str] = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    return int(fields["used_memory"])
