@@ -7,7 +7,8 @@ that what was read for a decision is kept once. Everything is as it was logged a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from takt.features.matrix import model_matrix
 from takt.features.record import put_column
+from takt.features.section import Section
 from takt.features.spec import FeatureSpec
 
 Ints = npt.NDArray[np.int64]
@@ -91,6 +93,17 @@ class Candidates:
         first = np.concatenate(([0], np.cumsum(sizes)))
         at = np.repeat(self.first[chosen] - first[:-1], sizes) + np.arange(first[-1])
         return Candidates(first, self.offer[at])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offers:
+    """The offers of one catalog as they were."""
+
+    ids: tuple[str, ...]
+    section: Section
+    """What the attributes were declared as; name, type and vocabulary only."""
+    attributes: Rows
+    """Structured `[O]` of `section.dtype`, in the order of `ids`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,6 +194,10 @@ class Logged:
     slots: Slots
     counts: dict[str, int] = field(default_factory=dict)
     """What was met on the way and is not, or not simply, in the columns: see `docs/training.md`."""
+    offers: Mapping[str, Offers] = field(default_factory=dict)
+    """By version of the catalog, as in `decisions.catalog`."""
+    through_us: int = 0
+    """The log is known up to here, microseconds."""
 
     @property
     def example(self) -> Bools:
@@ -214,12 +231,7 @@ class Logged:
     def take(self, rows: Bools | npt.NDArray[np.intp]) -> Logged:
         """Some slots, with all decisions: for splits."""
         slots = self.slots
-        return Logged(
-            self.spec,
-            self.decisions,
-            Slots(**{name: _taken(getattr(slots, name), rows) for name in Slots.__slots__}),
-            self.counts,
-        )
+        return replace(self, slots=Slots(**{name: _taken(getattr(slots, name), rows) for name in Slots.__slots__}))
 
 
 def _taken(column: Any, rows: Bools | npt.NDArray[np.intp]) -> Any:
