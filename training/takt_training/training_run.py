@@ -2,10 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from takt.errors import ModelError, NotFoundError
@@ -15,6 +13,7 @@ from takt_training.complete_journey import recipe
 from takt_training.complete_journey.report import LOG_SCALED, figures, write_report
 from takt_training.complete_journey.tables import load_tables
 from takt_training.complete_journey.timings import MOMENTS
+from takt_training.progress import Steps
 
 
 def run(*, out: Path, workspace: Path, overwrite: bool, as_json: bool) -> bool:
@@ -25,7 +24,7 @@ def run(*, out: Path, workspace: Path, overwrite: bool, as_json: bool) -> bool:
     """
     console = Console(stderr=as_json)
     spec = _spec(workspace)
-    with _Steps(console) as steps:
+    with Steps(console) as steps:
         steps.show("reading the data", 0)
         tables = load_tables()
         steps.show("reading the data", 1)
@@ -59,32 +58,6 @@ def _spec(workspace: Path) -> FeatureSpec:
         raise NotFoundError(
             f"{path} is not there; name the directory that holds features.yaml with --workspace"
         ) from None
-
-
-class _Steps:
-    """One progress bar per step, by the step's name."""
-
-    def __init__(self, console: Console) -> None:
-        """Bars on a terminal; one line per finished step elsewhere."""
-        columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
-        self._console = console
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, name: str, share: float) -> None:
-        """A step is `share` done; its first call starts it."""
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0)
-            if not self._console.is_terminal:
-                self._console.print(f"{name} ...")
-        self._progress.update(self._tasks[name], completed=share)
 
 
 def _show(console: Console, trained: recipe.Trained, out: Path) -> None:

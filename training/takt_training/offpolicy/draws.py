@@ -29,7 +29,7 @@ class Draws:
     action: Ints
     """int64 `[n]`: code of what was drawn, 0 is silence."""
     propensity: Floats
-    """float64 `[n]`: with which probability, arm included, given the picks before it."""
+    """float64 `[n]`: with which probability, given the picks before it; arms apart, see `Policy.arm_ratio`."""
     reward: Floats
     """float64 `[n]`."""
     person: Ints

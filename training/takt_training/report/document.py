@@ -1,0 +1,130 @@
+"""What a report says, before it is a page: warnings first, then figures beside their bars, then sections of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from takt_training.metrics import Bin, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Paragraphs, plain."""
+
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A list of points; the part before the first colon is set off."""
+
+    points: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells as they are shown; the first column names the row."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Observed shares over expected probabilities, with what chance would do to estimates that are exactly right."""
+
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure with its interval, among others on the same axis."""
+
+    name: str
+    interval: Interval | None
+    """None where there is no value to tell."""
+    refused: str = ""
+    """Why there is none."""
+    detail: str = ""
+    """Said in small below the name: what the figure stands on."""
+    truth: Interval | None = None
+    """Where it is known: drawn beside it."""
+    strong: bool = False
+    """The one that the section is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Figures with their intervals on one axis."""
+
+    lines: tuple[Line, ...]
+    decimals: int = 4
+    percent: bool = False
+    reference: float | None = None
+    """A vertical line: zero of a difference."""
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a chart."""
+
+    name: str
+    value: float
+    text: str
+    """As it is told."""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars from zero, longest as wide as the page."""
+
+    bars: tuple[Bar, ...]
+    caption: str = ""
+
+
+Block = Text | Points | Table | Reliability | Intervals | Bars
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, a sentence that says what to see, and blocks."""
+
+    title: str
+    lead: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure beside what was promised of it."""
+
+    name: str
+    """For scripts."""
+    label: str
+    """For people."""
+    value: float
+    bar: str
+    ok: bool
+
+    def told(self) -> dict[str, Any]:
+        """As scripts read it."""
+        return {"value": self.value, "bar": self.bar, "ok": self.ok}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it. `data` is the machine's half: JSON values, without NaN."""
+
+    title: str
+    lead: str
+    warnings: tuple[str, ...]
+    """Plain sentences, the gravest first: what must be known before any figure is believed."""
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
