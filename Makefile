@@ -59,7 +59,7 @@ demo: $(READY) ## decide for real households on an embedded store (ARGS=--once e
 	@$(BIN)/takt demo $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## measure the service beside an empty gRPC call
+bench: $(READY) ## measure decisions beside empty calls and a peer, some ten minutes (ARGS=--quick for under one)
 	@$(BIN)/python -m bench $(ARGS)
 
 # Checking -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import floors, report, scenes
+from bench import floors, plot, report, scenes, soak
 from bench.load import Generator
 from bench.scenes import Bench
 from bench.stand import ASKED, Stand, stand
@@ -26,7 +26,7 @@ from bench.workspace import Size
 MILLION: Final = 1_000_000
 IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 SUBJECTS: Final = ("grpcio", "native", "peer")
-SCENES: Final = ("front", "floors", "stream", "offers", "caps", "ledger", "profiles", "start")
+SCENES: Final = ("floors", "front", "stream", "offers", "caps", "ledger", "profiles", "start", "disk", "soak")
 
 
 def main() -> None:
@@ -60,6 +60,7 @@ def main() -> None:
         bench.notes.add("bytes_per_profile", bench.notes.median("bytes_per_profile_of_20k"))
     report.write(bench, took_s=time.time() - begun, data=str(arguments.data))
     report.show(out, bench.notes)
+    plot.draw(bench.notes, report.RESULTS.parent)
     figures = bench.notes.figures()
     print(json.dumps(figures), flush=True)
     sys.exit(0 if all(figure["ok"] for figure in figures.values()) else 1)
@@ -83,7 +84,10 @@ def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[s
         "ledger": lambda: scenes.ledgers(bench, usual),
         "profiles": lambda: scenes.profiles(bench, arguments.profiles),
         "start": lambda: scenes.start(bench, usual),
+        "disk": lambda: scenes.disk(bench),
     }
+    if arguments.soak:
+        wanted["soak"] = lambda: soak.soak(bench, usual, arguments.soak)
     return wanted
 
 
@@ -99,6 +103,7 @@ def _arguments() -> argparse.Namespace:
         choices=(*SUBJECTS, *SCENES),
         help="only this subject (the others' ratios fall away) or this scene; may be repeated",
     )
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="watch memory and latency as long")
     parser.add_argument("--workers", type=int, default=1, help="processes of the service (1)")
     parser.add_argument("--profiles", type=int, default=MILLION, help="profiles of the large store (1000000)")
     parser.add_argument(

@@ -7,21 +7,23 @@ and takes each ratio within one round.
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from bench import empty, servers
+from bench import peering
 from bench.figures import Notes
 from bench.load import Generator, Job, Load
-from bench.messages import Messages
 from bench.people import CONTACTS
-from bench.servers import DECIDE, DECIDE_STREAM, Serving
-from bench.stand import Stand, stand
+from bench.servers import DECIDE_STREAM, import_s, imported
+from bench.stand import ASKED, Stand, stand
+from bench.subjects import Subject, decider, references
 from bench.workspace import Size
 
 BUSY: Final = (64, 256)
@@ -34,20 +36,6 @@ MOST_PER_PERSON: Final = 4
 """Decisions that one person gets in a run, where people are few: caps would fill up."""
 OFFERS_TOLERANCE: Final = 0.15
 """Offers per decision may differ by so much between the first round and the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Something that is put under load."""
-
-    name: str
-    address: str
-    method: str
-    messages: Path
-    pids: dict[str, int]
-    protocol: str = "grpc"
-    serving: Serving | None = None
-    """Of whom stages are known."""
 
 
 @dataclass(slots=True)
@@ -123,41 +111,17 @@ class Bench:
         self.out.print(text, highlight=False)
 
 
-def decider(name: str, serving: Serving, on: Stand, method: str = DECIDE) -> Subject:
-    """The service, asked for decisions."""
-    streaming = method == DECIDE_STREAM
-    return Subject(
-        name,
-        serving.address,
-        method,
-        on.streamed if streaming else on.messages,
-        {"server": serving.pid, "store": on.server.pid or 0},
-        "stream" if streaming else "grpc",
-        serving,
-    )
-
-
-@contextmanager
-def references(bench: Bench) -> Iterator[dict[str, Subject]]:
-    """The empty calls."""
-    nothing = Messages.of([b"", b""]).write(bench.folder() / "nothing.npz")
-    with ExitStack() as stack:
-        found = {}
-        for name, module in (("empty_grpcio", "bench.empty"), ("empty_native", "bench.empty_native")):
-            address, pid = stack.enter_context(servers.reference(module))
-            found[name] = Subject(name, address, empty.METHOD, nothing, {"server": pid})
-        yield found
-
-
 def front_ends(bench: Bench, on: Stand) -> None:
     """Empty calls, decisions and the peer: alone, and at the highest load."""
     notes = bench.notes
     with ExitStack() as stack:
-        subjects = dict(stack.enter_context(references(bench)))
+        subjects = dict(stack.enter_context(references(bench.folder())))
         for transport in ("grpcio", "native"):
             if bench.wants(transport):
                 serving = stack.enter_context(on.serve(transport, bench.workers))
                 subjects[f"decide_{transport}"] = decider(f"decide_{transport}", serving, on)
+        if bench.wants("peer"):
+            subjects["peer"] = stack.enter_context(peering.subject(on))
         if not bench.wants("native"):
             del subjects["empty_native"]
         levels = (1, SIDE_BY_SIDE) if bench.quick else (1, *BUSY)
@@ -356,13 +320,31 @@ def profiles(bench: Bench, most: int) -> None:
 
 def start(bench: Bench, on: Stand) -> None:
     """From the start of the process until it serves, beside one that only imports the same packages."""
-    names = servers.imported()
-    servers.import_s(names)
+    names = imported()
+    import_s(names)
     for n in range(5):
         bench.say(f"start: {n + 1} of 5")
         with on.serve("native") as serving:
             ready_s = serving.ready_s
-        import_s = servers.import_s(names)
+        merely_s = import_s(names)
         bench.notes.add("ready_s", ready_s)
-        bench.notes.add("import_s", import_s)
-        bench.notes.add("ready_over_imports", ready_s / import_s)
+        bench.notes.add("import_s", merely_s)
+        bench.notes.add("ready_over_imports", ready_s / merely_s)
+
+
+def disk(bench: Bench) -> None:
+    """The usual stand with its store's files on this machine's disk, where a commit waits for it."""
+    folder = Path(tempfile.mkdtemp(prefix="takt-bench-disk-"))
+    try:
+        with stand(folder) as on:
+            on.populate(ASKED)
+            on.contacted()
+            with on.serve("native") as serving:
+                subject = decider("disk", serving, on)
+                for n in range(bench.rounds):
+                    bench.say(f"on disk: round {n + 1} of {bench.rounds}")
+                    on.lay()
+                    for callers in (1, SIDE_BY_SIDE):
+                        bench.ask(subject, callers=callers)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
