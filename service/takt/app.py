@@ -412,7 +412,7 @@ async def kept_up(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
     def once() -> None:
         in_force = parts.engine.force
         limits = {in_force.catalog.caps[c].id: in_force.catalog.caps[c].limit for c in in_force.total_caps}
-        if limits and is_up(parts.store):
+        if limits and is_up(parts.store) and not parts.store.totals.closed:
             kept = keep_up(in_force, parts.store.totals, SystemClock().now_us())
             metrics.totals(kept.spent, limits, recovered=kept.recovered, returned=kept.returned)
 

@@ -101,3 +101,26 @@ def open_transfers(books: list[Book]) -> list[Transfer]:
             if pool is not None and books[target].received.get((origin, name), 0) < amount:
                 found.append(Transfer(name, origin, target, amount, pool.limit, pool.ends_us))
     return found
+
+
+def debts_of(books: list[Book]) -> list[tuple[bytes, int, int, int, int, int]]:
+    """What partitions have spent beyond their allotment, and who could give it: the fullest first.
+
+    Each as field, origin, target, units, limit and end of the window. A partition is in debt where a contact counts
+    that it had no token for: one that was confirmed after its token had gone back, or put back after a fail-over.
+    """
+    found = []
+    for name in sorted({name for book in books for name in book.pools}):
+        pools = {p: book.pools[name] for p, book in enumerate(books) if name in book.pools}
+        left = {p: pool.left for p, pool in pools.items()}
+        for target, pool in pools.items():
+            lack = pool.spent - pool.allotted
+            for origin in sorted(left, key=lambda p: -left[p]):
+                if lack <= 0 or left[origin] == 0:
+                    break
+                if pools[origin].limit == pool.limit:
+                    units = min(lack, left[origin])
+                    found.append((name, origin, target, units, pool.limit, pool.ends_us))
+                    left[origin] -= units
+                    lack -= units
+    return found

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from takt.clock import SECOND_US
 from takt.domain.ledger import ENTRY
-from takt.domain.totals import CountedEvent, field_of, home_of, open_transfers
+from takt.domain.totals import CountedEvent, debts_of, field_of, home_of, open_transfers
 from takt.engine.arrays import Totals
 from takt.policy.moments import FOREVER_US
 from takt.ports import Allotment, Gift, Hold, Spend
@@ -281,13 +281,16 @@ class Kept:
 
 
 def keep_up(force: Force, store: TotalsStore, now_us: int) -> Kept:
-    """Take in what was given and never arrived, give back what holds have expired, and see how much is spent.
+    """Take in what was given and never arrived, settle debts, give back what holds have expired, see how much is spent.
 
     Any replica does so, each second: it is the same whoever does it, and how often.
     """
     books = store.read()
     transfers = open_transfers(books)
     recovered = store.receive(transfers) if transfers else 0
+    debts = [Gift(*debt) for debt in debts_of(books)] if not transfers else []
+    if debts:
+        store.receive(store.give(debts))
     spent: dict[str, int] = {}
     for c in force.total_caps:
         cap = force.catalog.caps[c].id

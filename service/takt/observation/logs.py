@@ -28,7 +28,8 @@ KEYS: Final = frozenset(
         "admin", "catalog", "edition", "features", "listen", "metrics", "model", "offers", "pid", "placements",
         "signal", "store", "tls", "token", "transport", "version", "workspace",
         # figures
-        "batch", "cause", "clean", "drained", "grace_s", "partitions", "seconds",
+        "batch", "cause", "clean", "drained", "grace_s", "known", "lost", "partitions", "restored", "seconds",
+        "uncounted",
     }
 )  # fmt: skip
 WITHHELD: Final = "(withheld)"

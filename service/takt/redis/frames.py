@@ -52,7 +52,15 @@ _MARKS: Final = {
     3: MarkOutcome.ORPHAN,
     5: MarkOutcome.MERGING,
 }
+APPLIED: Final = frozenset(
+    code for code, outcome in _MARKS.items() if outcome in (MarkOutcome.APPLIED, MarkOutcome.LATE, MarkOutcome.ORPHAN)
+)
+"""Codes of events that were written."""
 _KINDS: Final = {MarkKind.NONE: 0, MarkKind.SHOWN: 1, MarkKind.CLICKED: 2, MarkKind.RELEASED: 3}
+DONE: Final = 0
+KNOWN: Final = 1
+PARTLY: Final = 8
+"""Code of a commit that was put back without all of its tokens."""
 MARKER: Final = 4
 """Code with which every function says that a partition's marker is not the expected one."""
 
@@ -103,6 +111,11 @@ def group(group: Group) -> bytes:
     parts.append(_SPENDS.pack(len(group.spends)))
     parts += (spend(taken) for taken in group.spends)
     return b"".join(parts)
+
+
+def restored(frame: bytes, ends_us: Sequence[int]) -> bytes:
+    """Frame of a commit that is put back, with the end of each spend's window; -1 where nobody knows it."""
+    return struct.pack(f"<H{len(ends_us)}q", len(ends_us), *ends_us) + frame
 
 
 def spend(spend: Spend) -> bytes:

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 6
+-- revision: 7
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -401,6 +401,87 @@ local function commit(batch, keys, at, frame)
         redis.call('ZADD', holds_key, unpack(holds))
     end
     return DONE
+end
+
+-- Restore --------------------------------------------------------------------------------------------------------------
+
+local PARTLY = 8 -- and DONE, KNOWN, CONFLICT, MARKER, CORRUPT
+
+-- Puts back a commit that was acknowledged, by another server, and that this one may have forgotten. It has happened, so
+-- that nothing is compared; who has read the ledger without it must decide anew.
+-- keys: those of a commit
+-- frame: spends u2; per spend: end of the window i8 (-1: not known); then the frame of a commit
+-- answer: DONE, or PARTLY if tokens could not be counted because their pool was forgotten and nobody knows its window; KNOWN
+--         where nothing was forgotten; CONFLICT where the person was merged meanwhile
+local function restore(batch, keys, at, frame)
+    local marker_key, log = keys[at + 1], keys[at + 2]
+    local ledger_key, ids_key, pools_key, holds_key = keys[at + 4], keys[at + 5], keys[at + 6], keys[at + 7]
+    local windows, next = struct.unpack('<I2', frame)
+    local ends = {}
+    for i = 1, windows do
+        ends[i], next = struct.unpack('<i8', frame, next)
+    end
+    local entries, _
+    _, _, _, _, _, _, _, _, _, entries, next = struct.unpack('<Bi8i8i8i8i8I4i8I4I4', frame, next)
+    local ids, digests, records, contacts = {}, {}, {}, {}
+    for i = 1, entries do
+        ids[i], digests[i], contacts[i], records[i], next = struct.unpack('<c16c16I4c0I4c0', frame, next)
+    end
+    local new = table.concat(contacts)
+    local spends
+    spends, next = struct.unpack('<I2', frame, next)
+
+    if not edition_of(batch, redis.call('GET', marker_key)) then
+        return MARKER
+    end
+    local current, previous = generations(batch, ids_key)
+    for i = 1, entries do
+        if redis.call('HEXISTS', current, ids[i]) == 1 or redis.call('HEXISTS', previous, ids[i]) == 1 then
+            return KNOWN -- all of a commit is written in one step
+        end
+    end
+    local ledger = redis.call('GET', ledger_key) or EMPTY
+    if not sound(ledger) then
+        return CORRUPT
+    end
+    local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
+    if state ~= OPEN then
+        return CONFLICT
+    end
+
+    local remembered, outcome = {}, DONE
+    for i = 1, entries do
+        local id = redis.call('XADD', log, '*', 't', 'd', 'r', records[i])
+        remembered[2 * i - 1] = ids[i]
+        remembered[2 * i] = digests[i] .. packed_log_id(id)
+    end
+    remember(batch, current, remembered)
+    if new ~= '' then
+        write(ledger_key, tightened(gate, batch.now), appends + #new / WIDTH, trimmed_before, state,
+            string.sub(ledger, WIDTH + 1) .. new)
+    end
+    for i = 1, spends do
+        local field, limit, units, counts, open
+        field, limit, _, units, counts, open, next = struct.unpack('<c12i8i8i8c1I4', frame, next)
+        local there = pool_of(pools_key, field)
+        if not there and ends[i] >= 0 then
+            set_pool(pools_key, field, 0, 0, limit, ends[i]) -- in debt by what it has spent, until others pay
+            there = true
+        end
+        if there then
+            count(pools_key, field, units)
+        elseif units > 0 then
+            outcome = PARTLY
+        end
+        for _ = 1, open do
+            local expires, contact
+            expires, contact, next = struct.unpack('<i8c14', frame, next)
+            if there then
+                redis.call('ZADD', holds_key, string.format('%d', expires), field .. contact .. counts)
+            end
+        end
+    end
+    return outcome
 end
 
 -- Mark -----------------------------------------------------------------------------------------------------------------
@@ -1169,6 +1250,10 @@ end
 
 local function takt_commit_v1(keys, args)
     return each(keys, args, 7, commit, CORRUPT)
+end
+
+local function takt_restore_v1(keys, args)
+    return each(keys, args, 7, restore, CORRUPT)
 end
 
 local function takt_mark_v1(keys, args)

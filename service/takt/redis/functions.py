@@ -18,6 +18,7 @@ from takt.redis.wire import Command, Wire, explained
 LIBRARY: Final = "takt_v1"
 NAMES: Final = (
     "takt_commit_v1",
+    "takt_restore_v1",
     "takt_mark_v1",
     "takt_put_v1",
     "takt_rewrite_v1",

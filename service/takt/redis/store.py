@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from takt.clock import Clock
+from takt.clock import MINUTE_US, Clock, SystemClock
 from takt.domain.ledger import EMPTY
 from takt.domain.request import Identity
-from takt.ports import Fetched, Group, Mark, MarkOutcome, Outcome, ProfileOutcome, ProfileWrite, Rewrite, RewriteOutcome
+from takt.errors import StoreError
+from takt.ports import (
+    Fetched,
+    Group,
+    Mark,
+    MarkOutcome,
+    Outcome,
+    ProfileOutcome,
+    ProfileWrite,
+    Rewrite,
+    RewriteOutcome,
+)
 from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 from takt.redis.editions import RedisEditions
 from takt.redis.functions import Functions, Mode
+from takt.redis.journal import Journal
 from takt.redis.log import RedisLog
 from takt.redis.marker import Marker, check_marker, read_marker
 from takt.redis.merging import RedisMerging
@@ -24,6 +37,8 @@ from takt.redis.totals import RedisTotals
 from takt.redis.trips import RoundTrips
 from takt.redis.wire import Address, Wire
 
+PUT_BACK_AT_ONCE: Final = 128
+"""Commits or events of one call: it has to end within the time-out of a request's."""
 PATIENT_S: Final = 10.0
 """Time-out of calls that nobody waits for with a page in hand."""
 
@@ -80,9 +95,14 @@ class RedisStore:
         self._calls = Calls(wire, functions, marker, per_slot=server.cluster, clock=clock)
         self.totals = RedisTotals(self._calls)
         self._merging = RedisMerging(self._calls)
+        self._journal = Journal(clock or SystemClock(), within_us=min(MINUTE_US, marker.retention_us // 2))
+        wire.on_change = self._put_back
         self._log = RedisLog(wire, marker)
         # what is moved here may be megabytes, and no request waits for it
         self._patient = wire if patient is None else patient
+        if self._patient is not wire:
+            # asked each half second, also where nobody calls: so an idle service notices another server as well
+            self._patient.on_change = self._notice
         self._editions = RedisEditions(replace(self._calls, wire=self._patient))
 
     @classmethod
@@ -168,7 +188,8 @@ class RedisStore:
         values, (time, *flat) = self._calls.read(
             "fetch", wanted, ("TIME",), *(("HGETALL", key) for key in touched.values())
         )
-        pools = {partition: frames.pools(found) for partition, found in zip(touched, flat, strict=True)}
+        closed = self.totals.closed
+        pools = {p: {} if closed else frames.pools(found) for p, found in zip(touched, flat, strict=True)}
         return Fetched(
             now_us=self._clock.now_us() if self._clock else int(time[0]) * 1_000_000 + int(time[1]),
             records=values[::2],
@@ -187,7 +208,14 @@ class RedisStore:
                 *(person.pools, person.holds),
             )
             units.append(Unit(person.partition, touched, frames.group(group)))
+        if self.totals.closed and any(group.spends for group in groups):
+            raise StoreError(f"{self._wire.shown}: is another server than before; totals wait until all is put back")
         answers = self._calls.run("commit", "takt_commit_v1", units)
+        self._journal.committed(
+            (unit, group.spends)
+            for unit, group, (code, _) in zip(units, groups, answers, strict=True)
+            if code == frames.DONE
+        )
         return [frames.outcome(group, *answer) for group, answer in zip(groups, answers, strict=True)]
 
     def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
@@ -200,7 +228,9 @@ class RedisStore:
                 *(person.pools, person.holds, person.returned),
             )
             units.append(Unit(person.partition, touched, frames.mark(mark)))
-        return [frames.mark_outcome(code) for code in self._calls.codes("mark", "takt_mark_v1", units)]
+        codes = self._calls.codes("mark", "takt_mark_v1", units)
+        self._journal.marked(unit for unit, code in zip(units, codes, strict=True) if code in frames.APPLIED)
+        return [frames.mark_outcome(code) for code in codes]
 
     def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """See `takt.ports.Store`. Three round trips: claim the identities, write the profiles, settle the claims.
@@ -249,6 +279,40 @@ class RedisStore:
             touched = (person.marker, person.log, person.ledger, person.pools, person.holds, person.returned)
             units.append(Unit(person.partition, touched, frames.rewrite(rewrite)))
         return [frames.rewrite_outcome(code) for code in self._calls.codes("rewrite", "takt_rewrite_v1", units)]
+
+    def _notice(self) -> None:
+        """Ask the server anything: where it is another one than before, that is seen to first."""
+        self._wire.call("restore", [("TIME",)])
+
+    def _put_back(self) -> None:
+        """Put back what the server before acknowledged, and this one has forgotten: commits first, then events.
+
+        Whatever it remembers is left as it is, so that this may be done by every replica, and again.
+        """
+        commits, marks = self._journal.recent()
+        self.totals.close()
+        ends = self.totals.reopened([spend for noted in commits for spend in noted.spends])
+        units = [
+            replace(noted.unit, frame=frames.restored(noted.unit.frame, [ends.get(s.field, -1) for s in noted.spends]))
+            for noted in commits
+        ]
+        codes: Counter[int] = Counter()
+        for at in range(0, len(units), PUT_BACK_AT_ONCE):
+            codes.update(self._calls.codes("restore", "takt_restore_v1", units[at : at + PUT_BACK_AT_ONCE]))
+        for at in range(0, len(marks), PUT_BACK_AT_ONCE):
+            events = [noted.unit for noted in marks[at : at + PUT_BACK_AT_ONCE]]
+            self._calls.codes("restore", "takt_mark_v1", events)
+        if ends:
+            self.totals.settle_debts()
+        restored, known = codes[frames.DONE] + codes[frames.PARTLY], codes[frames.KNOWN]
+        log.warning(
+            "store_changed",
+            store=self._wire.shown,
+            known=known,
+            restored=restored,
+            uncounted=codes[frames.PARTLY],
+            lost=codes.total() - known - restored,
+        )
 
     def layouts(self) -> dict[int, str]:
         """See `takt.ports.Store`."""

@@ -6,12 +6,15 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from takt.domain.totals import Book, Transfer, home_of
+from takt.clock import SECOND_US, SystemClock
+from takt.domain.totals import Book, Transfer, debts_of, home_of
 from takt.errors import StoreMarkerError
-from takt.ports import Allotment, Gift
+from takt.ports import Allotment, Gift, Spend
 from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 
+CLOSED_US: Final = 3 * SECOND_US
+"""How long totals wait after a fail-over: every replica that can reach the store has noticed it within half of that."""
 _ALLOT: Final = struct.Struct("<12sqqHB")
 _GIVE: Final = struct.Struct("<12sHqq")
 _RECEIVE: Final = struct.Struct("<12sHqqq")
@@ -25,22 +28,73 @@ class RedisTotals:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+        self._ends_us: dict[bytes, int] = {}
+        """When the windows end that were seen, by field; not those that were seen no more."""
+        self._clock = SystemClock()
+        self._closed_until_us = 0
         self.partitions = calls.marker.partitions
 
+    @property
+    def closed(self) -> bool:
+        """Whether totals wait: others may still have to put back what they were told by the server before."""
+        return self._clock.monotonic_us() < self._closed_until_us
+
+    def close(self) -> None:
+        """Let totals wait for a while."""
+        self._closed_until_us = self._clock.monotonic_us() + CLOSED_US
+
     def read(self) -> list[Book]:
-        """See `takt.ports.Totals`."""
+        """See `takt.ports.Totals`. While totals are closed there seem to be none."""
+        return [Book() for _ in range(self.partitions)] if self.closed else self._read()
+
+    def allot(self, allotments: Sequence[Allotment]) -> list[Transfer]:
+        """See `takt.ports.Totals`. While totals are closed nothing is done."""
+        return [] if self.closed else self._allot(allotments)
+
+    def settle_debts(self) -> None:
+        """Let partitions that have spent more than they had be paid by others."""
+        debts = [Gift(*debt) for debt in debts_of(self._read())]
+        if debts:
+            self.receive(self.give(debts))
+
+    def _read(self) -> list[Book]:
         kept = [keys.totals(partition) for partition in range(self.partitions)]
         commands = [("HGETALL", key) for of in kept for key in (of.pools, of.given, of.received)]
         replies = self._calls.wire.call("transfer", commands)
-        return [
+        books = [
             Book(frames.pools(pools), _ways(given), _ways(received))
             for pools, given, received in zip(replies[::3], replies[1::3], replies[2::3], strict=True)
         ]
+        seen = {name: pool.ends_us for book in books for name, pool in book.pools.items()}
+        if seen:
+            self._ends_us = seen
+        return books
 
-    def allot(self, allotments: Sequence[Allotment]) -> list[Transfer]:
-        """See `takt.ports.Totals`."""
+    def reopened(self, spends: Sequence[Spend]) -> dict[bytes, int]:
+        """See to it that totals which were spent from are open, after a fail-over; when their windows end, by field.
+
+        A window that nobody has seen is missing.
+        """
+        wanted = {spend.field: spend.limit for spend in spends}
+        if not wanted:
+            return {}
+        before = self._ends_us
+        books = self._read()
+        known = before | self._ends_us
+        ends_us = {field: known[field] for field in wanted if field in known}
+        self._allot(
+            [
+                Allotment(home, field, wanted[field], end_us)
+                for field, end_us in ends_us.items()
+                if field not in books[home := home_of(field, self.partitions)].pools
+            ]
+        )
+        return ends_us
+
+    def _allot(self, allotments: Sequence[Allotment]) -> list[Transfer]:
         units, homes = [], []
         for a in allotments:
+            self._ends_us.setdefault(a.field, a.ends_us)
             home = home_of(a.field, self.partitions)
             homes.append(home)
             of = keys.totals(a.partition)

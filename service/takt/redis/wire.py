@@ -6,7 +6,9 @@ reply is a `StoreError`, the connection is dropped, and the next call makes a ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +36,7 @@ from takt.redis.trips import RoundTrips
 Argument = bytes | str | int
 Command = tuple[Argument, ...]
 
+_RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _SCHEMES: Final = ("redis", "rediss", "unix")
 
 
@@ -97,7 +100,17 @@ class Wire:
         self.trips = trips or RoundTrips()
         self._clock = clock or SystemClock()
         self.breaker = breaker or Breaker(self._clock)
-        self._pool = _pool(address)
+        self._pool = _pool(address, self._greet)
+        self.on_change: Callable[[], None] = _nothing
+        """Called before anything else is asked of a server that is not the one before; may ask it things itself."""
+        self._server = b""
+        self._changes = 0
+        """How often the server was another one than before."""
+        self._settled = 0
+        """How many of the changes `on_change` has seen to."""
+        self._settling = threading.Lock()
+        self._settler = 0
+        """The thread that is at it."""
 
     def call(self, name: str, commands: Sequence[Command]) -> list[Any]:
         """Send commands and give their replies, all in one round trip counted as `name`. Raises on any error reply."""
@@ -131,6 +144,10 @@ class Wire:
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connection: Any = self._pool.get_connection()  # its methods carry no annotations
+        if self._changes != self._settled and self._settler != threading.get_ident():
+            self._pool.release(connection)
+            self._settle()
+            connection = self._pool.get_connection()
         complete = False
         try:
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
@@ -147,6 +164,36 @@ class Wire:
                 # a reply that comes after all must not be taken for the answer to the next call
                 connection.disconnect()
             self._pool.release(connection)
+
+    def _greet(self, connection: Any) -> None:
+        """Ask a server who it is, once per connection: one that took over, or was started anew, has another id."""
+        connection.on_connect()
+        connection.send_command("INFO", "server", check_health=False)
+        try:
+            found = _RUN_ID.search(connection.read_response())
+        except ResponseError:
+            return  # we may not ask; then one server looks like another
+        server = found[1] if found else b""
+        if self._server and server != self._server:
+            self._changes += 1
+        self._server = server
+
+    def _settle(self) -> None:
+        """See to a change of the server, once; others wait until that is done."""
+        with self._settling:
+            changes = self._changes
+            if changes == self._settled:
+                return
+            self._settler = threading.get_ident()
+            try:
+                self.on_change()
+                self._settled = changes
+            finally:
+                self._settler = 0
+
+
+def _nothing() -> None:
+    """See to nothing."""
 
 
 def explained(error: Exception) -> str:
@@ -167,8 +214,9 @@ def explained(error: Exception) -> str:
             return text
 
 
-def _pool(address: Address) -> redis.ConnectionPool:
+def _pool(address: Address, greet: Callable[[Any], None]) -> redis.ConnectionPool:
     options: dict[str, Any] = {
+        "redis_connect_func": greet,
         "decode_responses": False,
         "health_check_interval": 0,
         "max_connections": address.max_connections,

@@ -20,7 +20,8 @@ class Proxy:
 
     def __init__(self, target: Path, *, listen: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.losing = threading.Event()
-        self._target = target
+        self.target = target
+        """Where new connections go."""
         self._tls = tls
         if listen is not None:
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -62,7 +63,7 @@ class Proxy:
             if self._tls is not None:
                 client = open_ones.enter_context(self._tls.wrap_socket(client, server_side=True))
             server = open_ones.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            server.connect(str(self._target))
+            server.connect(str(self.target))
             while True:
                 readable, _, _ = select.select([client, server], [], [])
                 if client in readable:

@@ -15,6 +15,7 @@ from takt.domain.decision import Decision
 from takt.domain.feedback import FeedbackEvent
 from takt.domain.reasons import Reason, Status
 from takt.domain.request import Explain
+from takt.domain.totals import Book, Pool, debts_of, field_of
 from takt.engine.force import force
 from takt.engine.totals import keep_up
 from takt.ports import Gift
@@ -198,3 +199,40 @@ def test_upkeep_finishes_what_somebody_left(minimal: Catalog) -> None:
     world.clock.advance(120 * MINUTE_US)
     assert 1 == keep_up(world.engine.force, totals, world.clock.now_us()).returned
     assert {"budget": 0} == keep_up(world.engine.force, totals, world.clock.now_us()).spent
+
+
+def pool(allotted: int, spent: int, limit: int = 10) -> Pool:
+    """A pool of a budget without an end."""
+    return Pool(allotted, spent, limit, 0)
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ([pool(5, 5), pool(5, 2)], []),
+        ([pool(0, 4), pool(3, 0), pool(7, 2)], [(2, 0, 4)]),
+        ([pool(0, 6), pool(3, 0), pool(7, 2)], [(2, 0, 5), (1, 0, 1)]),
+        ([pool(0, 6), pool(0, 1), pool(7, 2)], [(2, 0, 5)]),
+        ([pool(0, 6), pool(9, 0, limit=12)], []),
+    ],
+)
+def test_who_has_tokens_pays_for_who_spent_too_many(pools: list[Pool], expected: list[tuple[int, int, int]]) -> None:
+    """The fullest first, as far as there are any, and only in line with the same limit."""
+    name = field_of("milk", 0)
+
+    found = debts_of([Book({name: p}) for p in pools])
+
+    assert [(name, *move, 10, 0) for move in expected] == found
+
+
+def test_upkeep_settles_debts(minimal: Catalog) -> None:
+    """A contact that counts without a token of its own is paid by another partition."""
+    world = World(budget(minimal, 10))
+    parts = world.store.totals.parts
+    name = field_of("milk", 0)
+    parts[0].book.pools[name] = pool(0, 3)
+    parts[1].book.pools[name] = pool(10, 0)
+
+    keep_up(world.engine.force, world.store.totals, world.clock.now_us())
+
+    assert [(3, 3), (7, 0)] == [(p.book.pools[name].allotted, p.book.pools[name].spent) for p in parts[:2]]
