@@ -87,10 +87,12 @@ async def serve(
     *,
     on_ready: Callable[[Listening], None] | None = None,
     stop: asyncio.Event | None = None,
+    shared: bool = False,
 ) -> None:
     """Open, listen, warm up, serve until a signal comes or `stop` is set, drain, close.
 
-    `on_ready` is told where it listens. Raises `TaktError` if the service cannot begin.
+    `on_ready` is told where it listens. With `shared`, others listen there too, and this process joins them when it is
+    warm. Raises `TaktError` if the service cannot begin.
     """
     begun = time.monotonic()
     _log.info("starting", version=__version__, workspace=str(settings.workspace))
@@ -101,10 +103,12 @@ async def serve(
         metrics = Metrics()
         parts = closing.enter_context(open_parts(settings, metrics))
         exposed = expose(settings.metrics_listen, metrics, closing)
-        edge = make_edge(settings, parts, metrics, tls=tls, token=token)
+        edge = make_edge(settings, parts, metrics, tls=tls, token=token, shared=shared)
+        if shared:
+            await make_ready(edge, parts)
         listening = replace(await edge.servers.start(settings.listen, settings.admin_listen), metrics=exposed)
-        await edge.decisions.ask(warm_up(parts.engine.force))
-        await catch_up(parts)
+        if not shared:
+            await make_ready(edge, parts)
         # what was loaded so far stays for good: later collections need not look at it
         gc.freeze()
         await edge.servers.ready()
@@ -256,7 +260,9 @@ class Edge:
     catalogs: Gather[Thunk, Any]
 
 
-def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None) -> Edge:
+def make_edge(
+    settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | None, token: str | None, shared: bool
+) -> Edge:
     """Everything between the network and the parts, at work but not listening. Call it on the event loop."""
     budget_us = settings.decide_budget_ms * 1_000
     desk = SharedDesk(
@@ -294,7 +300,6 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
         )
     metrics.watch_queue("decide", lambda: decisions.waiting + (native.waiting if native else 0))
     servers = Servers(
-        calls=calls,
         decision=DecisionService(
             decisions,
             desk.fallback,
@@ -311,6 +316,7 @@ def make_edge(settings: Settings, parts: Parts, metrics: Metrics, *, tls: Tls | 
             catalog=CatalogService(parts.catalogs, catalogs, calls=calls),
         ),
         native=native,
+        share=shared,
         tls=tls,
         token=token,
     )
@@ -431,6 +437,12 @@ async def kept_up(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+
+
+async def make_ready(edge: Edge, parts: Parts) -> None:
+    """Warm up, and turn to the catalog that is in force."""
+    await edge.decisions.ask(warm_up(parts.engine.force))
+    await catch_up(parts)
 
 
 async def catch_up(parts: Parts) -> bool:

@@ -168,6 +168,7 @@ class Settings:
     admin_listen: Address
     transport: str
     """Front end of the public listener: one of `TRANSPORTS`."""
+    workers: int
     metrics_listen: Address | None
     """None: metrics are not served."""
     redis_url: str | None
@@ -246,6 +247,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _one_of(*TRANSPORTS),
         "auto",
         "front end of --listen: native is faster and plaintext only, grpcio has TLS; auto takes native without TLS",
+    ),
+    Option(
+        "workers",
+        "N",
+        _whole(1, 64),
+        "1",
+        "processes that share the listeners, each with its own model; one is replaced when it ends",
     ),
     Option(
         "metrics_listen",
@@ -360,6 +368,14 @@ def _conflicts(values: Mapping[str, Any], named: set[str]) -> list[Violation]:
     if values.get("transport") == "native" and "tls_cert" in named:
         wrong = "native has no TLS; take auto or grpcio, or end TLS in a proxy before it and leave --tls-cert out"
         found.append(Violation(label("transport"), wrong))
+    if values.get("workers", 1) > 1:
+        found.extend(
+            Violation(
+                label("workers"), f"processes cannot share the Unix socket of {_BY_NAME[name].flag}; give HOST:PORT"
+            )
+            for name in ("listen", "admin_listen")
+            if name in values and values[name].path
+        )
     admin = values.get("admin_listen")
     if isinstance(admin, Address) and not admin.loopback and "admin_token_file" not in named:
         found.append(

@@ -48,6 +48,9 @@ def serve(**given: str | None) -> None:
 
 def run(settings: Settings) -> None:
     """Serve until told to stop."""
-    from takt.app import main  # noqa: PLC0415 - loads the engine: help and wrong settings should not wait for it
+    if settings.workers > 1:
+        from takt.workers.fleet import main  # noqa: PLC0415 - help and wrong settings should not wait for it
+    else:
+        from takt.app import main  # noqa: PLC0415 - loads the engine, as above
 
     main(settings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -26,10 +26,11 @@ KEYS: Final = frozenset(
         "call", "error", "message", "method", "where", "work",
         # a process
         "admin", "catalog", "edition", "features", "listen", "metrics", "model", "offers", "pid", "placements",
-        "signal", "store", "tls", "token", "transport", "version", "workspace",
+        "signal", "store", "tls", "token", "transport", "version", "worker", "workers",
+        "workspace",
         # figures
-        "batch", "cause", "clean", "drained", "grace_s", "known", "lost", "partitions", "restored", "seconds",
-        "uncounted",
+        "batch", "cause", "clean", "code", "drained", "grace_s", "known", "lost", "partitions", "restored",
+        "seconds", "uncounted",
     }
 )  # fmt: skip
 WITHHELD: Final = "(withheld)"
@@ -39,14 +40,17 @@ DEEPEST: Final = 12
 Event = MutableMapping[str, Any]
 
 
-def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+def configure(level: str, form: str, stream: TextIO | None = None, *, worker: int | None = None) -> None:
     """Log from now on, at `level` (debug, info, warning, error) and above, as `json` or for the `console`.
+
+    With `worker`, every line bears its number.
 
     What libraries log through `logging` comes out the same way, from warnings up, as templates without their values.
     """
     stream = stream or sys.stderr
     least = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
+        *([] if worker is None else [_numbered(worker)]),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         summarised,
@@ -83,6 +87,16 @@ class _Forward(logging.Handler):
             )
         except Exception:  # noqa: BLE001 - logging must not raise
             self.handleError(record)
+
+
+def _numbered(worker: int) -> Callable[[Any, str, Event], Event]:
+    """A processor of structlog that says which worker a line is from."""
+
+    def numbered(_: Any, __: str, event: Event) -> Event:
+        event["worker"] = worker
+        return event
+
+    return numbered
 
 
 def summarised(_: Any, __: str, event: Event) -> Event:

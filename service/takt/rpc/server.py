@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from takt.errors import TaktError, Violation
-from takt.rpc.calls import LARGEST_MESSAGE, Calls, unserved
+from takt.rpc.calls import LARGEST_MESSAGE, unserved
 from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
@@ -42,8 +42,6 @@ OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     # an answer at the explain level FULL over a large catalog may be larger than any request
     ("grpc.max_send_message_length", -1),
-    # two processes on one port would each get a part of the calls: an address in use is an error
-    ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     # callers may look whether we are there as often as that, also between calls
@@ -148,28 +146,32 @@ class Servers:
     def __init__(
         self,
         *,
-        calls: Calls,
         decision: DecisionService,
         feedback: FeedbackService,
         admin: AdminServices,
         native: NativeFront | None = None,
+        share: bool = False,
         tls: Tls | None = None,
         token: str | None = None,
     ) -> None:
         """Register every service. Make it on the event loop that will serve. `token` guards the admin listener.
 
-        With `native`, that is what listens in public, and grpcio serves behind it what it does not.
+        With `native`, that is what listens in public, and grpcio serves behind it what it does not. With `share`, other
+        processes of ours may take the same ports.
         """
+        self._share = share
+        # two services on one port would each get a part of the calls: unless shared, an address in use is an error
+        options = (*OPTIONS, ("grpc.so_reuseport", int(share)))
         self._native = native
         self._behind: tempfile.TemporaryDirectory[str] | None = None
         """Holds the socket that grpcio listens on behind the native front end."""
         self._tls = tls
-        self._calls = calls
+        self._calls = decision.calls
         self._decision = decision
         self._health = health.aio.HealthServicer()
-        self._public = grpc.aio.server(options=OPTIONS)
+        self._public = grpc.aio.server(options=options)
         self._public.add_generic_rpc_handlers((decision.handlers(), feedback.handlers()))
-        self._admin = grpc.aio.server(options=OPTIONS, interceptors=[TokenGuard(token)] if token else [])
+        self._admin = grpc.aio.server(options=options, interceptors=[TokenGuard(token)] if token else [])
         profile_pb2_grpc.add_ProfileServiceServicer_to_server(admin.profile, self._admin)
         contact_pb2_grpc.add_ContactServiceServicer_to_server(admin.contact, self._admin)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(admin.catalog, self._admin)
@@ -240,7 +242,7 @@ class Servers:
         if address.path:
             _refuse_living(Path(address.path), "listen")
         try:
-            port = native.bind(str(address))
+            port = native.bind(str(address), share=self._share)
         except OSError:
             raise _unavailable(address, "listen") from None
         self._behind = tempfile.TemporaryDirectory(prefix="takt-")

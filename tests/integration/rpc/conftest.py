@@ -8,28 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from takt.catalog.workspace import load_workspace
 from takt.v1 import decision_pb2_grpc, feedback_pb2_grpc, profile_pb2, profile_pb2_grpc
 from takt.v1.types_pb2 import FORM_OF_ADDRESS_FORMAL, StringList, Value
-from tests.integration.model.graphs import Recipe, write
-from tests.integration.rpc.process import TRANSPORT, WORKSPACE, Service
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that fits the workspace."""
-    catalog = load_workspace(WORKSPACE)
-    timings = tuple(timing.id for timing in catalog.timings)
-    offers = tuple(offer.id for offer in catalog.offers)
-    recipe = Recipe(
-        spec=catalog.spec,
-        timings=timings,
-        tonalities=catalog.tonalities,
-        offers=offers,
-        axes=(len(timings), len(catalog.tonalities)),
-        codes=len(offers) + 1,
-    )
-    return write(tmp_path_factory.mktemp("models") / "tiny" / "1.0.0", recipe)
+from tests.integration.rpc.process import TRANSPORT, Service
 
 
 @pytest.fixture(scope="session", params=["grpcio", "native"], autouse=True)

@@ -221,7 +221,6 @@ async def front(
             max_waiting=max_waiting,
         )
     servers = Servers(
-        calls=calls,
         decision=DecisionService(gather, desk.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us),
         feedback=feedback,
         admin=AdminServices(

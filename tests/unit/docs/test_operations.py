@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from takt.domain.reasons import Cause
+from takt.observation.fleet import FleetMetrics
 from takt.observation.metrics import Metrics
 from takt.settings import OPTIONS
 
@@ -39,7 +40,8 @@ def test_every_metric_is_explained() -> None:
     """Each metric that is registered stands on the page, and none beside."""
     registry = CollectorRegistry()
     Metrics(registry)
-    registered = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
+    families = [*registry.collect(), *FleetMetrics(dict).registry.collect()]
+    registered = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
 
     assert registered == {row[0] for row in rows("metric")}
 
@@ -49,7 +51,9 @@ def test_every_cause_is_explained() -> None:
     assert {cause.value for cause in Cause} == {row[0] for row in rows("cause")}
 
 
-@pytest.mark.parametrize("file", ["app.py", "rpc/calls.py", "rpc/gather.py", "redis/store.py", "observation/logs.py"])
+@pytest.mark.parametrize(
+    "file", ["app.py", "workers/fleet.py", "rpc/calls.py", "rpc/gather.py", "redis/store.py", "observation/logs.py"]
+)
 def test_every_log_event_is_explained(file: str) -> None:
     """Each event that these files log stands on the page."""
     source = (ROOT / "service" / "takt" / file).read_text(encoding="utf-8")
