@@ -113,6 +113,10 @@ prove-caps: $(READY) ## storm the contact caps and count again what was granted 
 prove-training: $(READY) ## hold models and estimates against data whose answer is known (ARGS=--quick)
 	@$(BIN)/python -m tests.proofs.training $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## throw malformed input at a running service (ARGS=--quick, ARGS="--transport grpcio")
+	@$(BIN)/python -m tests.proofs.fuzz $(ARGS)
+
 # Writing ------------------------------------------------------------------------------------------------------------
 
 PROTOS := $(wildcard proto/takt/v1/*.proto)
