@@ -9,34 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from takt_training.calibration import Platt
-from takt_training.preparation import LIMIT, Floats32, Preparation
+from takt_training.graph import Graph, finished, prepared
+from takt_training.preparation import Floats32
 from takt_training.timing import HOURS_A_WEEK, LEAST_DENSITY, NO_MOMENT, TimingLift
 from takt_training.towers import Towers
-
-OPSET = 20
-IR_VERSION = 10
-
-
-class _Graph:
-    """Collects nodes and constants under readable, unique names."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: dict[str, TensorProto] = {}
-
-    def constant(self, name: str, value: npt.ArrayLike, dtype: type[np.generic] = np.float32) -> str:
-        self.constants[name] = numpy_helper.from_array(np.asarray(value, dtype), name)
-        return name
-
-    def add(self, op: str, *inputs: str, to: str, **attributes: int | list[int]) -> str:
-        """A node whose only output is `to`; `to_type` is what ONNX calls `to`."""
-        named = {"to" if key == "to_type" else key: value for key, value in attributes.items()}
-        self.nodes.append(helper.make_node(op, list(inputs), [to], to, None, None, None, **named))
-        return to
 
 
 def to_onnx(
@@ -52,7 +31,7 @@ def to_onnx(
 
     primary, secondary: calibration of offers of either scope.
     """
-    graph = _Graph()
+    graph = Graph()
     persons = _persons(graph, towers)
     offers = _offers(graph, towers, _OfferMatrices.of(towers, primary, secondary))
     across = graph.add("Transpose", offers, to="offer_vectors_across", perm=[1, 0])
@@ -64,65 +43,16 @@ def to_onnx(
     )
     raised = graph.add("Mul", flat, over, to="raised")
     graph.add("Clip", raised, graph.constant("impossible", 0.0), graph.constant("certain", 1.0), to="acceptance")
-    profile, context, attributes = sizes
-    body = helper.make_graph(
-        graph.nodes,
+    return finished(
+        graph,
         "two_towers",
-        [
-            helper.make_tensor_value_info("profile", TensorProto.FLOAT, ["batch", profile]),
-            helper.make_tensor_value_info("context", TensorProto.FLOAT, ["batch", context]),
-            helper.make_tensor_value_info("offers", TensorProto.FLOAT, ["offers", attributes]),
-            helper.make_tensor_value_info("offer_code", TensorProto.INT64, ["offers"]),
-        ],
-        [helper.make_tensor_value_info("acceptance", TensorProto.FLOAT, ["batch", lift.table.shape[1], 1, "offers"])],
-        list(graph.constants.values()),
+        sizes=sizes,
+        outputs={"acceptance": ("batch", lift.table.shape[1], 1, "offers")},
+        metadata=metadata,
     )
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    model.producer_name = "takt"
-    helper.set_model_props(model, dict(sorted(metadata.items())))
-    checker.check_model(model, full_check=True)
-    return model
 
 
-def _prepared(graph: _Graph, preparation: Preparation, source: str, prefix: str) -> str:
-    """`Preparation.apply` on `source` [n, *]: [n, K + F]."""
-
-    def name(what: str) -> str:
-        return f"{prefix}_{what}"
-
-    raw = graph.add(
-        "Gather", source, graph.constant(name("columns"), preparation.columns, np.int64), to=name("raw"), axis=1
-    )
-    missing = graph.add("IsNaN", raw, to=name("missing"))
-    zero = graph.constant(name("zero"), 0.0)
-    known = graph.add("Where", missing, zero, raw, to=name("known"))
-    high = graph.add("Max", known, graph.constant(name("low"), preparation.low), to=name("raised"))
-    bounded = graph.add("Min", high, graph.constant(name("high"), preparation.high), to=name("bounded"))
-    split = graph.constant(name("split"), [preparation.logs, len(preparation.columns) - preparation.logs], np.int64)
-    graph.nodes.append(
-        helper.make_node("Split", [bounded, split], [name("skewed"), name("linear")], name=name("parts"), axis=1)
-    )
-    shifted = graph.add("Add", name("skewed"), graph.constant(name("offset"), preparation.offset), to=name("shifted"))
-    logs = graph.add("Log", shifted, to=name("logs"))
-    values = graph.add("Concat", logs, name("linear"), to=name("values"), axis=1)
-    filled = graph.add("Where", missing, graph.constant(name("fill"), preparation.fill), values, to=name("filled"))
-    centred = graph.add("Sub", filled, graph.constant(name("mean"), preparation.mean), to=name("centred"))
-    scaled = graph.add("Mul", centred, graph.constant(name("scale"), preparation.scale), to=name("scaled"))
-    least, most = graph.constant(name("least"), -LIMIT), graph.constant(name("most"), LIMIT)
-    clipped = graph.add("Clip", scaled, least, most, to=name("clipped"))
-    if not len(preparation.flagged):
-        return clipped
-    flagged = graph.constant(name("flagged"), preparation.flagged, np.int64)
-    absent = graph.add("IsNaN", graph.add("Gather", source, flagged, to=name("told"), axis=1), to=name("absent"))
-    flags = graph.add("Cast", absent, to=name("flags"), to_type=TensorProto.FLOAT)
-    about = graph.add("Sub", flags, graph.constant(name("flag_mean"), preparation.flag_mean), to=name("about"))
-    scaled_flags = graph.add(
-        "Mul", about, graph.constant(name("flag_scale"), preparation.flag_scale), to=name("told_flags")
-    )
-    return graph.add("Concat", clipped, scaled_flags, to=name("prepared"), axis=1)
-
-
-def _persons(graph: _Graph, towers: Towers) -> str:
+def _persons(graph: Graph, towers: Towers) -> str:
     """`Towers.persons`: z @ linear + tanh(z @ hidden + bias) @ out + ones, [batch, W]."""
     p = towers.parameters
     width, rank = p["main"].shape[0], p["person"].shape[1]
@@ -133,7 +63,7 @@ def _persons(graph: _Graph, towers: Towers) -> str:
     out[:, 0] = p["hidden_out"]
     ones = np.zeros(linear.shape[1], np.float32)
     ones[-1] = 1.0
-    z = _prepared(graph, towers.preparation, "profile", "profile")
+    z = prepared(graph, towers.preparation, "profile", "profile")
     hidden = graph.add("MatMul", z, graph.constant("hidden_weights", p["hidden"]), to="hidden_product")
     hidden = graph.add("Add", hidden, graph.constant("hidden_bias", p["hidden_bias"]), to="hidden_sum")
     bent = graph.add("MatMul", graph.add("Tanh", hidden, to="hidden"), graph.constant("hidden_out", out), to="bent")
@@ -180,7 +110,7 @@ class _OfferMatrices:
         )
 
 
-def _category(graph: _Graph, column: int, name: str, *, count: int, missing: int) -> str:
+def _category(graph: Graph, column: int, name: str, *, count: int, missing: int) -> str:
     """Index [offers] of a category column of `offers`; a missing one is `missing`, an absurd one the nearest."""
     picked = graph.add("Gather", "offers", graph.constant(f"{name}_column", column, np.int64), to=f"{name}_raw", axis=1)
     absent = graph.add("IsNaN", picked, to=f"{name}_missing")
@@ -192,7 +122,7 @@ def _category(graph: _Graph, column: int, name: str, *, count: int, missing: int
     return graph.add("Cast", chosen, to=f"{name}_index", to_type=TensorProto.INT64)
 
 
-def _offers(graph: _Graph, towers: Towers, matrices: _OfferMatrices) -> str:
+def _offers(graph: Graph, towers: Towers, matrices: _OfferMatrices) -> str:
     """`Towers.offers`, calibrated: kinds[kind] + secondary (attributes + groups[group] + codes[code]), [offers, W]."""
     encoding = towers.encoding
     plan = encoding.plan
@@ -202,8 +132,8 @@ def _offers(graph: _Graph, towers: Towers, matrices: _OfferMatrices) -> str:
     first = graph.add("Mul", scope, graph.constant("types", plan.types, np.int64), to="scope_start")
     kind = graph.add("Add", first, type_, to="kind")
     own = graph.add("Gather", graph.constant("kind_rows", matrices.kinds), kind, to="of_kind", axis=0)
-    prepared = _prepared(graph, encoding.preparation, "offers", "offer")
-    told = graph.add("MatMul", prepared, graph.constant("attribute_rows", matrices.attributes), to="of_attributes")
+    attributes = prepared(graph, encoding.preparation, "offers", "offer")
+    told = graph.add("MatMul", attributes, graph.constant("attribute_rows", matrices.attributes), to="of_attributes")
     grouped = graph.add("Gather", graph.constant("group_rows", matrices.groups), group, to="of_group", axis=0)
     none, last = graph.constant("unseen", 0, np.int64), graph.constant("last_code", len(towers.vocabulary), np.int64)
     above = graph.add("Greater", "offer_code", last, to="code_above")
@@ -217,7 +147,7 @@ def _offers(graph: _Graph, towers: Towers, matrices: _OfferMatrices) -> str:
     return graph.add("Add", own, graph.add("Mul", further, flag, to="further_if_secondary"), to="offer_vectors")
 
 
-def _lift(graph: _Graph, lift: TimingLift) -> str:
+def _lift(graph: Graph, lift: TimingLift) -> str:
     """`TimingLift.apply`, [batch, T]."""
     shares = graph.add("Gather", "profile", graph.constant("slots", lift.slot_columns, np.int64), to="slot_raw", axis=1)
     absent = graph.add("IsNaN", shares, to="slot_missing")

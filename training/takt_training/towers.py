@@ -113,7 +113,7 @@ def fit_towers(
     profile: treatments of profile columns. affinity: the profile column that goes with each group of offers, in their
     order.
     """
-    _on_one_thread()
+    on_one_thread()
     chosen = contacts[examples.row]
     used = np.unique(examples.offer[chosen])
     preparation = fit_preparation(examples.profile[contacts], examples.profile_names, profile)
@@ -155,7 +155,7 @@ def fit_towers(
     )
 
 
-def _on_one_thread() -> None:
+def on_one_thread() -> None:
     """Let JAX start with one thread, so that the order of sums, and so the weights, do not depend on the cores.
 
     Without effect where JAX has been used before in this process.

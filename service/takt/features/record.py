@@ -109,7 +109,7 @@ def unpack_rows(spec: FeatureSpec, array: npt.NDArray[np.void]) -> list[ProfileR
 def _unpack(spec: FeatureSpec, row: np.void) -> ProfileRow:
     """One row as values."""
     person = spec.person
-    features = {name: _decode(place, row[place.block][place.column]) for name, place in spec.profile.places.items()}
+    features = {name: decode(place, row[place.block][place.column]) for name, place in spec.profile.places.items()}
     return ProfileRow(
         features={name: value for name, value in features.items() if value is not None},
         consents=frozenset(name for i, name in enumerate(person.consents) if int(row["consents"]) >> i & 1),
@@ -119,7 +119,7 @@ def _unpack(spec: FeatureSpec, row: np.void) -> ProfileRow:
     )
 
 
-def _decode(place: Place, stored: np.generic) -> Scalar | None:
+def decode(place: Place, stored: np.generic) -> Scalar | None:
     """A stored value as Python has it, None where missing."""
     values = place.feature.values
     match place.block:

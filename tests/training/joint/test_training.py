@@ -1,0 +1,273 @@
+"""The reference model on an invented log: it finds what is there, keeps its promises, and refuses what cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from takt.errors import ModelError, PreconditionError
+from takt.features.matrix import model_columns
+from takt.model.bundle import read_bundle
+from takt.model.check import check_bundle
+from takt_training.joint import bundle
+from takt_training.joint.contacts import NONE, Contacts
+from takt_training.joint.curves import Curve
+from takt_training.joint.judgement import Judgement, judge
+from takt_training.joint.report import figures, summary, write_report
+from takt_training.joint.settings import Settings, parse_settings
+from takt_training.joint.training import Trained, log_odds, train
+from takt_training.metrics import auc
+from tests.training.joint.shop import ARMS, OFFERS, SPEC, shop, truth
+
+SETTINGS = """
+name: shop
+goal: purchase
+window: 7d
+unit: EUR
+heads: [baseline, value, reaction, uncertainty]
+monotone: {offer.price: down}
+weights: {clip: 100}
+model: {rate: 0.01, epochs: 40}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One training run, written."""
+
+    contacts: Contacts
+    trained: Trained
+    found: Judgement
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Trained once on 20,000 decisions; offer-7 appears only at the end, unknown to training."""
+    return _run(_with_a_late_offer(shop(20_000)), parse_settings(SETTINGS), tmp_path_factory.mktemp("bundle"))
+
+
+def _with_a_late_offer(contacts: Contacts) -> Contacts:
+    """The last offer was never shown before the test."""
+    early = contacts.time_us < np.quantile(contacts.time_us, 0.8)
+    kept = ~(early & (contacts.offer == OFFERS - 1))
+    names = ("row", "context", "offer", "timing", "tonality", "time_us", "person", "happened", "reward", "propensity")
+    return replace(
+        contacts,
+        **{name: getattr(contacts, name)[kept] for name in names},
+        reacted=None if contacts.reacted is None else contacts.reacted[kept],
+    )
+
+
+def _run(contacts: Contacts, settings: Settings, directory: Path) -> Outcome:
+    trained = train(contacts, SPEC, ARMS, settings)
+    found = judge(contacts, trained)
+    bundle.write(trained, contacts, directory, metrics=summary(found))
+    return Outcome(contacts, trained, found, directory)
+
+
+def _offers() -> list[str]:
+    return [f"offer-{i}" for i in range(OFFERS)]
+
+
+def test_it_finds_what_a_logistic_regression_cannot(outcome: Outcome) -> None:
+    """A threshold and interactions are found: better than the baseline beyond chance, and near the truth."""
+    contacts, trained = outcome.contacts, outcome.trained
+    test = trained.parts.test[~contacts.silent[trained.parts.test]]
+    best = auc(truth(contacts)[test], contacts.happened[test])
+
+    assert outcome.found.difference.low > 0.01
+    assert best - outcome.found.model.auc.value < 0.03
+
+
+def test_it_is_calibrated(outcome: Outcome) -> None:
+    """Observed over expected near one, and an error near that of perfect estimates."""
+    assert 0.9 < outcome.found.model.observed_over_expected < 1.1
+    assert outcome.found.model.ece < outcome.found.perfect_ece[1] + 0.01
+
+
+def test_the_bundle_keeps_the_contract_with_real_axes(outcome: Outcome) -> None:
+    """`takt model check` refuses nothing; timings and tonalities have axes of their own."""
+    report = check_bundle(
+        outcome.directory, spec=SPEC, timings=ARMS.timings, tonalities=ARMS.tonalities, offers=_offers()
+    )
+    golden = read_bundle(outcome.directory).golden
+
+    assert () == report.refusals
+    assert (3, 2) == golden.outputs["acceptance"].shape[1:3]
+    assert {"acceptance", "baseline", "value", "reaction", "uncertainty"} == set(golden.outputs)
+
+
+def test_the_moment_and_the_tone_follow_the_person(outcome: Outcome) -> None:
+    """Premium people accept warm words more than others do, as in the truth; the difference is between people."""
+    contacts = outcome.contacts
+    rows = np.flatnonzero(~contacts.silent)[:400]
+    found = bundle.run(
+        read_bundle(outcome.directory).model,
+        {
+            "profile": contacts.profile[contacts.row[rows]],
+            "context": contacts.context[rows],
+            "offers": contacts.offers,
+            "offer_code": np.arange(1, OFFERS + 1),
+        },
+    )["acceptance"]
+    logit = np.log(found / (1 - found))
+    warmth = (logit[:, :, 1] - logit[:, :, 0]).mean((1, 2))
+    premium = contacts.profile[contacts.row[rows], 3] == 1
+
+    assert warmth[premium].mean() - warmth[~premium].mean() > 0.8
+
+
+def test_a_higher_price_never_raises_acceptance(outcome: Outcome) -> None:
+    """For anybody, any arm, any price: held on the exported graph."""
+    worst = bundle.check_monotone(read_bundle(outcome.directory).model, outcome.contacts, 0, "down")
+
+    assert worst <= bundle.SLACK
+
+
+def test_a_graph_that_breaks_the_promise_is_found(outcome: Outcome) -> None:
+    """The same graph with one sign turned is refused."""
+    model = onnx.load_model_from_string(read_bundle(outcome.directory).model)
+    for constant in model.graph.initializer:
+        if constant.name == "monotone_sign":
+            turned = onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(constant), constant.name)
+            constant.CopyFrom(turned)
+
+    with pytest.raises(ModelError, match="moves the wrong way"):
+        bundle.check_monotone(model.SerializeToString(), outcome.contacts, 0, "down")
+
+
+def test_an_unseen_offer_is_judged_by_its_attributes(outcome: Outcome) -> None:
+    """An offer of the test period that training never saw is ranked better than chance among people."""
+    assert "offer-7" not in outcome.trained.encoded.vocabulary
+    assert outcome.found.unseen is not None
+    assert outcome.found.unseen.auc.low > 0.6
+
+
+def test_further_heads_have_the_right_level(outcome: Outcome) -> None:
+    """Without a contact 5% would have bought; value and reaction are what they were."""
+    heads = {head.name: head for head in outcome.found.heads}
+
+    assert heads["baseline"].expected == pytest.approx(0.05, abs=0.02)
+    assert heads["value"].expected == pytest.approx(heads["value"].observed, rel=0.15)
+    assert heads["reaction"].expected == pytest.approx(heads["reaction"].observed, rel=0.3)  # some 90 to calibrate by
+    assert heads["reaction"].auc is not None
+    assert heads["reaction"].auc > 0.6
+
+
+def test_doubt_is_larger_for_what_was_never_seen(outcome: Outcome) -> None:
+    """The standard error of an unseen offer exceeds that of a known one, for everybody."""
+    golden = read_bundle(outcome.directory).golden
+    doubt = golden.outputs["uncertainty"][:, 0, 0, :]
+    codes = golden.inputs["offer_code"]
+
+    assert (doubt[:, codes == 0].min(1) > doubt[:, codes > 0].max(1)).all()
+
+
+def test_what_matters_is_told(outcome: Outcome) -> None:
+    """Price and recency are found important; the weekday, which means nothing, is not."""
+    losses = {one.column: one.loss for one in outcome.found.importance}
+
+    assert min(losses["offer.price"], losses["profile.recency"]) > 0.02
+    assert abs(losses["context.weekday"]) < 0.01
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Graph, golden rows and manifest of a second run are those of the first."""
+    settings = parse_settings("name: shop\nheads: [value]\nmodel: {epochs: 3}\n")
+    one, two = (_run(shop(4000), settings, tmp_path / name) for name in ("one", "two"))
+
+    for name in ("model.onnx", "golden.npz", "manifest.json"):
+        assert (one.directory / name).read_bytes() == (two.directory / name).read_bytes()
+
+
+def test_isotonic_calibration_lives_in_the_graph(outcome: Outcome, tmp_path: Path) -> None:
+    """A curve of pieces gives in the graph what it gives in numpy; `write` holds one against the other."""
+    curve = Curve(knots=(-3.0, -1.0, 0.0), levels=(-2.0, -1.5, 0.5))
+    head = replace(outcome.trained.acceptance, curve=curve)
+    bent = replace(outcome.trained, heads={"acceptance": head}, doubt=None)
+
+    bundle.write(bent, outcome.contacts, tmp_path, metrics={})
+
+    assert [-3.0, -2.0, -1.5, -0.5, 1.5] == pytest.approx(curve.apply(np.array([-4.0, -3.0, -1.0, -0.5, 1.0])).tolist())
+
+
+def test_a_graph_that_disagrees_is_not_written(outcome: Outcome) -> None:
+    """The model changed, the graph did not: refused before anything is on disk."""
+    other = replace(outcome.trained.acceptance, curve=Curve(shift=0.5))
+    changed = replace(outcome.trained, heads={**outcome.trained.heads, "acceptance": other})
+
+    with pytest.raises(ModelError, match="graph's acceptance differs"):
+        bundle.check_parity(changed, outcome.contacts, read_bundle(outcome.directory).model)
+
+
+def test_the_report_says_it_in_words_and_figures(outcome: Outcome, tmp_path: Path) -> None:
+    """Split, baseline, calibration beside the perfect one, importance and warnings are there."""
+    write_report(outcome.trained, outcome.found, tmp_path, notes=["Made up."])
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+
+    assert all(figure["ok"] for figure in figures(outcome.found).values())
+    for word in (
+        "embargo",
+        "logistic regression",
+        "exactly right",
+        "uses most",
+        "effective number of rows",
+        "Made up.",
+    ):
+        assert word in text
+
+
+def test_a_planted_leak_is_refused_by_name() -> None:
+    """A column that knows the outcome, or is only there after it, stops the training; trusted, it may pass."""
+    contacts = shop(3000)
+    for knowing in (contacts.happened * 1.0 + 0.1, np.where(contacts.happened, 3.0, np.nan)):
+        context = contacts.context.copy()
+        context[:, 0] = knowing
+        leaky = replace(contacts, context=context)
+        with pytest.raises(ModelError, match=r"context\.hour: .* alone predicts the outcome with an AUC of 1\.000"):
+            train(leaky, SPEC, ARMS, Settings("x"))
+    trusting = parse_settings("name: x\ntrusted: [context.hour]\nmodel: {epochs: 1}\n")
+
+    assert "context.hour" in {leak.column for leak in train(leaky, SPEC, ARMS, trusting).leaks}
+
+
+def test_nothing_of_the_test_is_learned_from(outcome: Outcome) -> None:
+    """By time with an embargo of the window, by person, by both: parts are apart."""
+    parts, contacts = outcome.trained.parts, outcome.contacts
+    learned = np.concatenate([parts.fit, parts.stop, parts.calibrate])
+
+    assert (contacts.time_us[learned] + parts.embargo_us < contacts.time_us[parts.test].min()).all()
+    for by in ("person", "both"):
+        split = parse_settings(f"name: x\nwindow: 7d\nsplit: {{by: {by}}}\nmodel: {{epochs: 1}}\n")
+        apart = train(contacts, SPEC, ARMS, split).parts
+        learned = np.concatenate([apart.fit, apart.stop, apart.calibrate])
+        assert not set(contacts.person[learned]) & set(contacts.person[apart.test])
+
+
+def test_too_little_is_said_to_be_too_little() -> None:
+    """No silence for a baseline, a window longer than the log, a handful of rows: each has its message."""
+    contacts = shop(3000, silence=0.0)
+    for settings, message in (
+        ("name: x\nheads: [baseline]\n", "baseline needs decisions for silence"),
+        ("name: x\nwindow: 300d\n", "nothing is left to learn from"),
+    ):
+        with pytest.raises((ModelError, PreconditionError), match=message):
+            train(contacts, SPEC, ARMS, parse_settings(settings))
+    with pytest.raises(ModelError, match="contacts to learn from"):
+        train(shop(150), SPEC, ARMS, Settings("x", window_us=86_400_000_000))
+    with pytest.raises(ModelError, match="reaction needs to know"):
+        train(replace(contacts, reacted=None), SPEC, ARMS, parse_settings("name: x\nheads: [reaction]\n"))
+
+
+def test_log_odds_of_silence_need_no_offer(outcome: Outcome) -> None:
+    """The baseline is judged on rows without an offer."""
+    silent = np.flatnonzero(outcome.contacts.offer == NONE)[:50]
+    found = log_odds(outcome.contacts, outcome.trained, outcome.trained.heads["baseline"], silent)
+
+    assert np.isfinite(found).all()
+    assert len(model_columns(SPEC.offer)) == outcome.contacts.offers.shape[1]

@@ -1,0 +1,76 @@
+"""Contacts to learn from: who was told what, when and in which tone, how likely that was, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from takt_training.preparation import Floats32
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+NONE = -1
+"""Index where there is nothing: the offer of silence, an arm that is not known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contacts:
+    """n rows in any order. Profiles are kept once for the rows that share them, offers once in all.
+
+    Columns are those of `takt.features.matrix.model_columns`, raw, NaN for missing.
+    """
+
+    profile: Floats32
+    """float32 [d, P]."""
+    row: Ints
+    """int64 [n]: whose profile, a row of `profile`."""
+    context: Floats32
+    """float32 [n, C]."""
+    offers: Floats32
+    """float32 [m, G]: offers as they were."""
+    offer_ids: tuple[str, ...]
+    """[m]; an id may stand several times, with other attributes."""
+    offer: Ints
+    """int64 [n], row of `offers`; `NONE` for silence."""
+    timing: Ints
+    """int64 [n], index in the declared timings; `NONE` where not known."""
+    tonality: Ints
+    """int64 [n], the same for tonalities."""
+    time_us: Ints
+    """int64 [n], microseconds since the epoch."""
+    person: Ints
+    """int64 [n]: rows of one person belong together."""
+    happened: Bools
+    """bool [n]: the goal was reported within the window."""
+    reward: Floats
+    """float64 [n]: value of what happened."""
+    propensity: Floats
+    """float64 [n] in (0, 1]: P(this offer or silence, this arm)."""
+    reacted: Bools | None = None
+    """bool [n]: a negative reaction (unsubscribe, reject, ...) was reported; None where such are not known."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def silent(self) -> Bools:
+        """Whether nothing was said, bool [n]."""
+        return np.asarray(self.offer == NONE)
+
+    def vocabulary(self, rows: Bools) -> tuple[str, ...]:
+        """Ids of the offers of some rows, sorted; the code of an offer is 1 + its index."""
+        used = np.unique(self.offer[rows])
+        return tuple(sorted({self.offer_ids[i] for i in used[used >= 0]}))
+
+    def codes(self, vocabulary: tuple[str, ...]) -> Ints:
+        """int64 [m]: codes of `offers`, 0 for those that the vocabulary lacks."""
+        position = {name: 1 + i for i, name in enumerate(vocabulary)}
+        return np.array([position.get(name, 0) for name in self.offer_ids], np.int64)
+
+    def persons(self, rows: Ints) -> Floats32:
+        """float32 [k, P + C]: the person's side of some rows."""
+        return np.concatenate([self.profile[self.row[rows]], self.context[rows]], axis=1)

@@ -1,0 +1,100 @@
+"""Logged decisions as contacts to learn from, with the offers' attributes as their own catalog had them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from takt.catalog.legend import Legend
+from takt.catalog.snapshot import Catalog
+from takt.features.layout import stored_features
+from takt.features.matrix import model_columns, model_matrix
+from takt_training.joint.contacts import NONE, Bools, Contacts, Ints
+from takt_training.joint.training import Arms
+from takt_training.logged.dataset import Coded, Logged
+from takt_training.preparation import Floats32
+
+
+def arms_of(catalog: Catalog) -> Arms:
+    """Timings and tonalities that the catalog declares, in its order."""
+    return Arms(tuple(timing.id for timing in catalog.timings), catalog.tonalities)
+
+
+def contacts_of(
+    logged: Logged, catalog: Catalog, *, legends: Mapping[str, Legend] | None = None, reacted: Bools | None = None
+) -> Contacts:
+    """What was shown and what was kept silent; holds that expired unseen are left out.
+
+    legends: by catalog version, what offers were then; a version that is not among them, or whose offers had other
+    features, is read by `catalog`. Offers that are gone everywhere are kept by name, without attributes.
+    reacted: bool [n] over the slots, where negative reactions are known.
+    """
+    kept = np.flatnonzero(logged.example)
+    slots = logged.slots
+    decision = slots.decision[kept]
+    offer, offers, ids = _offers(logged, catalog, kept, legends or {})
+    rows, profile_row = np.unique(decision, return_inverse=True)
+    every = logged.take(kept)
+    # one profile per decision, by way of one of its slots
+    first = np.full(len(logged.decisions), -1, np.int64)
+    first[decision[::-1]] = np.arange(len(kept))[::-1]
+    return Contacts(
+        profile=every.take(first[rows]).profile(),
+        row=profile_row.astype(np.int64),
+        context=every.context(),
+        offers=offers,
+        offer_ids=ids,
+        offer=offer,
+        timing=_recoded(slots.timing.take(kept), [timing.id for timing in catalog.timings]),
+        tonality=_recoded(slots.tonality.take(kept), list(catalog.tonalities)),
+        time_us=logged.decisions.time_us[decision],
+        person=logged.decisions.person.codes[decision].astype(np.int64),
+        happened=slots.happened[kept],
+        reward=slots.reward[kept],
+        propensity=slots.propensity[kept],
+        reacted=None if reacted is None else reacted[kept],
+    )
+
+
+def _recoded(column: Coded, names: list[str]) -> Ints:
+    """Indices in `names`, `NONE` for what is not among them."""
+    position = {name: i for i, name in enumerate(names)}
+    return np.array([*(position.get(name, NONE) for name in column.names), NONE], np.int64)[column.codes]
+
+
+def _offers(
+    logged: Logged, catalog: Catalog, kept: Ints, legends: Mapping[str, Legend]
+) -> tuple[Ints, Floats32, tuple[str, ...]]:
+    """Offer row of each kept slot, the offers' matrix, their ids: one row per catalog version and offer in use."""
+    spec = logged.spec.offer
+    width = len(model_columns(spec))
+    now = _table([offer.id for offer in catalog.offers], model_matrix(spec, catalog.offer_table, 0))
+    versions = logged.decisions.catalog
+    tables = []
+    for version in versions.names:
+        legend = legends.get(version)
+        same = legend is not None and stored_features(legend.offer) == stored_features(spec)
+        found = now
+        if legend is not None and same:
+            found = _table(list(legend.offers), model_matrix(spec, legend.attributes, 0))
+        tables.append(found)
+    names = logged.slots.offer.names
+    codes = logged.slots.offer.codes[kept].astype(np.int64)
+    of_version = versions.codes[logged.slots.decision[kept]].astype(np.int64)
+    said = codes >= 0
+    pair = of_version * len(names) + codes
+    used, of_row = np.unique(pair[said], return_inverse=True)
+    offer = np.full(len(kept), NONE, np.int64)
+    offer[said] = of_row
+    ids = tuple(names[one % len(names)] for one in used.tolist())
+    unknown = np.full(width, np.nan, np.float32)
+    rows = [
+        tables[one // len(names)].get(name, now.get(name, unknown))
+        for one, name in zip(used.tolist(), ids, strict=True)
+    ]
+    return offer, np.array(rows, np.float32).reshape(len(ids), width), ids
+
+
+def _table(ids: list[str], matrix: Floats32) -> dict[str, Floats32]:
+    return dict(zip(ids, matrix, strict=True))

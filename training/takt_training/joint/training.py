@@ -1,0 +1,276 @@
+"""From contacts to heads, calibrated and judged; nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from takt.clock import DAY_US
+from takt.errors import ModelError
+from takt.features.matrix import model_columns
+from takt.features.spec import FeatureSpec
+from takt_training.calibration import Platt, fit_platt
+from takt_training.joint.baseline import Yardstick, fit_yardstick
+from takt_training.joint.contacts import Bools, Contacts, Floats, Ints
+from takt_training.joint.curves import Curve, fit_isotonic
+from takt_training.joint.doubt import Doubt, fit_doubt
+from takt_training.joint.encoding import Column, columns_of, fit_encoding
+from takt_training.joint.fitting import Encoded, Task, fit_head, predictors
+from takt_training.joint.head import Head
+from takt_training.joint.monotone import fit_splines
+from takt_training.joint.network import Link, Shape
+from takt_training.joint.parts import Parts, Weights, divide, weigh
+from takt_training.joint.settings import Settings, check_monotone
+from takt_training.leaks import Leak, find_leaks
+from takt_training.preparation import Floats32
+from takt_training.towers import on_one_thread
+
+Step = Callable[[str, float], None]
+"""Told the name of a step and the share of it that is done."""
+
+SAMPLE = 50_000
+"""Rows, evenly spread, that encodings are fitted on and columns are looked at with."""
+LEAST_ROWS = 200
+"""Contacts to learn from; fewer say nothing."""
+LEAST_HAPPENED = 20
+"""Of these with, and without, the outcome."""
+PERIODS = 40
+"""Calibration takes rows of one stretch of time to share its luck; at most about so many stretches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Names along the timing and the tonality axis, as the catalog declares them."""
+
+    timings: tuple[str, ...]
+    tonalities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What training gave."""
+
+    spec: FeatureSpec
+    settings: Settings
+    arms: Arms
+    encoded: Encoded
+    heads: Mapping[str, Head]
+    """By output: `acceptance`, and those that were asked for."""
+    doubt: Doubt | None
+    parts: Parts
+    weights: Weights
+    yardstick: Yardstick
+    platt: Platt | None
+    """Of acceptance, where Platt scaling was asked for: adopted or not."""
+    leaks: tuple[Leak, ...]
+    """Columns that are suspicious, or trusted on purpose."""
+
+    @property
+    def acceptance(self) -> Head:
+        """The head that every model has."""
+        return self.heads["acceptance"]
+
+
+def train(
+    contacts: Contacts, spec: FeatureSpec, arms: Arms, settings: Settings, step: Step = lambda *_: None
+) -> Trained:
+    """Learn. The same contacts, settings and code give the same heads, on one thread and one kind of processor.
+
+    Raises ModelError naming what stands against it: a column that knows too much, too few rows, a head without data;
+    PreconditionError if nothing is left on one side of the split.
+    """
+    on_one_thread()
+    with threadpool_limits(1):
+        return _train(contacts, spec, arms, settings, step)
+
+
+def _train(contacts: Contacts, spec: FeatureSpec, arms: Arms, settings: Settings, step: Step) -> Trained:
+    wrong = check_monotone(settings, model_columns(spec.offer))
+    if wrong:
+        raise ModelError(wrong)
+    parts = divide(contacts, settings)
+    contact = ~contacts.silent
+    fit, stop, calibrate = (rows[contact[rows]] for rows in (parts.fit, parts.stop, parts.calibrate))
+    _enough(contacts, fit, stop, calibrate)
+    persons = [*columns_of(spec.profile, "profile"), *columns_of(spec.context, "context")]
+    offers = columns_of(spec.offer, "offer")
+    step("looking for columns that know too much", 0)
+    leaks = _leaks(contacts, persons, offers, fit, settings)
+    step("looking for columns that know too much", 1)
+    encoded = _encode(contacts, persons, offers, fit, settings)
+    weights = weigh(contacts, settings.weight_clip)
+    heads: dict[str, Head] = {}
+    for task in _tasks(contacts, arms, encoded, parts=parts, weights=weights, settings=settings):
+        name = f"learning {task.name}"
+        step(name, 0)
+        heads[task.name] = fit_head(contacts, encoded, task, settings.descent, partial(step, name))
+        step(name, 1)
+    step("calibrating", 0)
+    platt = None
+    for name in ("acceptance", "baseline", "reaction"):
+        if name in heads:
+            curve, fitted = _calibrated(contacts, encoded, heads[name], parts, settings)
+            heads[name] = replace(heads[name], curve=curve)
+            platt = fitted if name == "acceptance" else platt
+    step("calibrating", 1)
+    doubt = None
+    if "uncertainty" in settings.heads:
+        eta = predictors(contacts, encoded, heads["acceptance"], fit)
+        doubt = fit_doubt(contacts, encoded, heads["acceptance"], fit, eta=eta, penalty=settings.descent.penalty)
+    step("fitting the logistic baseline", 0)
+    yardstick = fit_yardstick(
+        contacts, encoded, weights.values, fit, timings=len(arms.timings), tonalities=len(arms.tonalities)
+    )
+    step("fitting the logistic baseline", 1)
+    return Trained(spec, settings, arms, encoded, heads, doubt, parts, weights, yardstick, platt, leaks)
+
+
+def _enough(contacts: Contacts, fit: Ints, stop: Ints, calibrate: Ints) -> None:
+    for what, rows in (("to learn from", fit), ("to stop by", stop), ("to calibrate with", calibrate)):
+        happened = int(contacts.happened[rows].sum())
+        least = LEAST_HAPPENED if what == "to learn from" else 1
+        if len(rows) < (LEAST_ROWS if least > 1 else 2) or min(happened, len(rows) - happened) < least:
+            raise ModelError(
+                f"{len(rows):,} contacts {what}, {happened:,} with the outcome: at least "
+                f"{LEAST_ROWS if least > 1 else 2} with {least} of either outcome are needed"
+            )
+
+
+def _leaks(
+    contacts: Contacts, persons: list[Column], offers: list[Column], fit: Ints, settings: Settings
+) -> tuple[Leak, ...]:
+    """Columns that know too much. Raises ModelError for those that are not trusted on purpose."""
+    rows = _sample(fit)
+    raw = np.concatenate([contacts.persons(rows), contacts.offers[contacts.offer[rows]]], axis=1)
+    columns = [*persons, *offers]
+    found = find_leaks(
+        [column.name for column in columns],
+        raw,
+        contacts.happened[rows],
+        categories=[column.values > 0 for column in columns],
+    )
+    refused = [leak for leak in found if leak.refused and leak.column not in settings.trusted]
+    if refused:
+        raise ModelError(
+            "\n".join(f"{leak}; was it filled in afterwards? If not, name it under `trusted`" for leak in refused)
+        )
+    return tuple(found)
+
+
+def _sample(rows: Ints) -> Ints:
+    return rows[:: max(1, -(-len(rows) // SAMPLE))]
+
+
+def _encode(contacts: Contacts, persons: list[Column], offers: list[Column], fit: Ints, settings: Settings) -> Encoded:
+    rows = _sample(fit)
+    used = contacts.offers[contacts.offer[rows]]
+    names = [column.name for column in offers]
+    return Encoded(
+        persons=fit_encoding(contacts.persons(rows), persons),
+        offers=fit_encoding(used, offers, without=tuple(settings.monotone)),
+        splines=fit_splines(used, names, settings.monotone),
+        vocabulary=contacts.vocabulary(_mask(contacts, fit)),
+    )
+
+
+def _mask(contacts: Contacts, rows: Ints) -> Bools:
+    mask = np.zeros(len(contacts), np.bool_)
+    mask[rows] = True
+    return mask
+
+
+def _tasks(
+    contacts: Contacts, arms: Arms, encoded: Encoded, *, parts: Parts, weights: Weights, settings: Settings
+) -> list[Task]:
+    """What each head learns, and from which rows."""
+    contact = ~contacts.silent
+    timings, tonalities = (
+        len(names) if len(np.unique(codes[contact & (codes >= 0)])) > 1 else 0
+        for names, codes in ((arms.timings, contacts.timing), (arms.tonalities, contacts.tonality))
+    )
+    with_arms = Shape(
+        person=encoded.persons.width,
+        offer=encoded.offers.width,
+        codes=len(encoded.vocabulary) + 1,
+        monotone=len(encoded.splines),
+        timings=timings,
+        tonalities=tonalities,
+        hidden=settings.hidden,
+        rank=settings.rank,
+    )
+    flat = replace(with_arms, timings=0, tonalities=0)
+    weight = weights.values.astype(np.float32)
+    happened = contacts.happened.astype(np.float32)
+
+    def rows(which: Bools, what: str) -> tuple[Ints, Ints]:
+        train, stop = parts.fit[which[parts.fit]], parts.stop[which[parts.stop]]
+        if len(train) < LEAST_HAPPENED or not len(stop):
+            raise ModelError(f"heads: {what}; {len(train):,} rows are there to learn from and {len(stop):,} to stop by")
+        return train, stop
+
+    def task(name: str, link: Link, shape: Shape, target: Floats32, used: tuple[Ints, Ints]) -> Task:
+        return Task(name, link, shape, target, weight, *used)
+
+    tasks = [task("acceptance", Link.PROBABILITY, with_arms, happened, rows(contact, "acceptance needs contacts"))]
+    if "baseline" in settings.heads:
+        used = rows(contacts.silent, "baseline needs decisions for silence (or people who got nothing)")
+        person_only = replace(flat, codes=0, monotone=0)
+        tasks.append(task("baseline", Link.PROBABILITY, person_only, happened, used))
+    if "reaction" in settings.heads:
+        if contacts.reacted is None:
+            raise ModelError("heads: reaction needs to know of negative reactions, and these data do not")
+        used = rows(contact, "reaction needs contacts")
+        tasks.append(
+            task(
+                "reaction", Link.PROBABILITY, replace(with_arms, monotone=0), contacts.reacted.astype(np.float32), used
+            )
+        )
+    if "value" in settings.heads:
+        used = rows(contact & contacts.happened, "value needs contacts that were accepted")
+        tasks.append(_value(contacts, replace(flat, monotone=0), weight, used))
+    return tasks
+
+
+def _value(contacts: Contacts, shape: Shape, weight: Floats32, used: tuple[Ints, Ints]) -> Task:
+    """Expected value given acceptance: positive where no value is negative, else any."""
+    reward = contacts.reward[used[0]]
+    positive = bool((contacts.reward[contacts.happened] >= 0).all()) and float(reward.mean()) > 0
+    scale = float(reward.mean()) if positive else float(reward.std() or 1.0)
+    shift = 0.0 if positive else float(reward.mean())
+    target = ((contacts.reward - shift) / scale).astype(np.float32)
+    link = Link.POSITIVE if positive else Link.REAL
+    return Task("value", link, shape, target, weight, *used, scale=scale, shift=shift)
+
+
+def _calibrated(
+    contacts: Contacts, encoded: Encoded, head: Head, parts: Parts, settings: Settings
+) -> tuple[Curve, Platt | None]:
+    """The curve of one head, from rows that it has not learned from; none where these say too little."""
+    silent = contacts.silent
+    rows = parts.calibrate[silent[parts.calibrate] == (head.name == "baseline")]
+    outcome = contacts.reacted if head.name == "reaction" and contacts.reacted is not None else contacts.happened
+    happened = outcome[rows]
+    if settings.calibration == "none" or min(happened.sum(), (~happened).sum()) < LEAST_HAPPENED:
+        return Curve(), None
+    eta = predictors(contacts, encoded, head, rows)
+    if settings.calibration == "isotonic":
+        return fit_isotonic(eta, happened), None
+    platt = fit_platt(eta, happened, periods(contacts.time_us[rows]))
+    return Curve(platt.scale, platt.shift) if platt.adopted and platt.scale > 0 else Curve(), platt
+
+
+def periods(time_us: Ints) -> Ints:
+    """Number of the stretch of time of each row [n]: whole days, several together where there are many."""
+    first, last = int(time_us.min()), int(time_us.max())
+    days = max(1, -(-(last - first) // DAY_US))
+    length = DAY_US * -(-days // PERIODS)
+    return np.asarray((time_us - first) // length)
+
+
+def log_odds(contacts: Contacts, trained: Trained, head: Head, rows: Ints) -> Floats:
+    """Calibrated log-odds of some rows, float64 [k]."""
+    return head.curve.apply(predictors(contacts, trained.encoded, head, rows))
