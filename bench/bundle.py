@@ -25,7 +25,7 @@ from takt.model.features import feature_contract
 from takt.model.golden import Golden
 from takt.model.manifest import Manifest, Metadata, metadata_props
 from takt.model.session import Session
-from takt_training.export import IR_VERSION, OPSET
+from takt_training.graph import IR_VERSION, OPSET
 
 HIDDEN: Final = 64
 WIDTH: Final = 32

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from takt.catalog.legend import Legend
 from takt.catalog.snapshot import Catalog
 from takt.features.layout import stored_features
 from takt.features.matrix import model_columns, model_matrix
@@ -21,19 +18,17 @@ def arms_of(catalog: Catalog) -> Arms:
     return Arms(tuple(timing.id for timing in catalog.timings), catalog.tonalities)
 
 
-def contacts_of(
-    logged: Logged, catalog: Catalog, *, legends: Mapping[str, Legend] | None = None, reacted: Bools | None = None
-) -> Contacts:
+def contacts_of(logged: Logged, catalog: Catalog, *, reacted: Bools | None = None) -> Contacts:
     """What was shown and what was kept silent; holds that expired unseen are left out.
 
-    legends: by catalog version, what offers were then; a version that is not among them, or whose offers had other
-    features, is read by `catalog`. Offers that are gone everywhere are kept by name, without attributes.
+    Offers are taken as the decision's own catalog had them; where that is not known, or declared other features, as
+    `catalog` has them. Offers that are gone everywhere are kept by name, without attributes.
     reacted: bool [n] over the slots, where negative reactions are known.
     """
     kept = np.flatnonzero(logged.example)
     slots = logged.slots
     decision = slots.decision[kept]
-    offer, offers, ids = _offers(logged, catalog, kept, legends or {})
+    offer, offers, ids = _offers(logged, catalog, kept)
     rows, profile_row = np.unique(decision, return_inverse=True)
     every = logged.take(kept)
     # one profile per decision, by way of one of its slots
@@ -63,9 +58,7 @@ def _recoded(column: Coded, names: list[str]) -> Ints:
     return np.array([*(position.get(name, NONE) for name in column.names), NONE], np.int64)[column.codes]
 
 
-def _offers(
-    logged: Logged, catalog: Catalog, kept: Ints, legends: Mapping[str, Legend]
-) -> tuple[Ints, Floats32, tuple[str, ...]]:
+def _offers(logged: Logged, catalog: Catalog, kept: Ints) -> tuple[Ints, Floats32, tuple[str, ...]]:
     """Offer row of each kept slot, the offers' matrix, their ids: one row per catalog version and offer in use."""
     spec = logged.spec.offer
     width = len(model_columns(spec))
@@ -73,11 +66,10 @@ def _offers(
     versions = logged.decisions.catalog
     tables = []
     for version in versions.names:
-        legend = legends.get(version)
-        same = legend is not None and stored_features(legend.offer) == stored_features(spec)
+        then = logged.offers.get(version)
         found = now
-        if legend is not None and same:
-            found = _table(list(legend.offers), model_matrix(spec, legend.attributes, 0))
+        if then is not None and stored_features(then.section) == stored_features(spec):
+            found = _table(list(then.ids), model_matrix(spec, then.attributes, 0))
         tables.append(found)
     names = logged.slots.offer.names
     codes = logged.slots.offer.codes[kept].astype(np.int64)

@@ -18,10 +18,13 @@ from takt.features.spec import FeatureSpec
 from takt.model.check import check_bundle
 from takt_training.joint import bundle
 from takt_training.joint.contacts import Contacts
+from takt_training.joint.from_log import arms_of, contacts_of
 from takt_training.joint.judgement import Judgement, judge
 from takt_training.joint.report import figures, summary, warnings, write_report
 from takt_training.joint.settings import Settings, load_settings
 from takt_training.joint.training import Arms, Trained, train
+from takt_training.logged.goal import Goal
+from takt_training.logged.load import load
 from takt_training.progress import Steps
 from takt_training.table.mapping import read_mapping
 from takt_training.table.reading import TableRead, read_table
@@ -136,6 +139,26 @@ def from_table(
         notes.append(f"{read.late:,} outcomes came after their window of {days} days: not counted.")
     out = Path("models") / settings.name / settings.version if out is None else out
     lesson = Lesson(read.contacts, read.spec, read.arms, settings, tuple(notes), workspace)
+    return learn(lesson, out, overwrite=overwrite, as_json=as_json, console=console)
+
+
+def from_archive(
+    archive: Path, *, settings_file: Path, workspace: Path, out: Path | None, overwrite: bool, as_json: bool
+) -> bool:
+    """Train on the decisions of an archive whose windows have closed."""
+    console = Console(stderr=as_json)
+    settings, catalog = load_settings(settings_file), load_workspace(workspace)
+    goal = Goal((settings.goal,), settings.window_us, attribution=settings.attribution)
+    with Steps(console) as steps:
+        steps.show("reading the log", 0)
+        logged = load(archive, catalog.spec, goal)
+        steps.show("reading the log", 0.5)
+        contacts = contacts_of(logged, catalog)
+        steps.show("reading the log", 1)
+    notes = [f"Learned from {len(logged.decisions):,} decisions of {archive}, {len(contacts):,} draws."]
+    notes += [f"{name}: {count:,}" for name, count in sorted(logged.counts.items()) if count]
+    out = Path("models") / settings.name / settings.version if out is None else out
+    lesson = Lesson(contacts, catalog.spec, arms_of(catalog), settings, tuple(notes), workspace)
     return learn(lesson, out, overwrite=overwrite, as_json=as_json, console=console)
 
 

@@ -15,6 +15,7 @@ from takt.spelling import did_you_mean, shown
 from takt.yamlmarks import Node, load
 from takt_training.joint.fitting import Descent
 from takt_training.joint.monotone import Direction
+from takt_training.logged.goal import ATTRIBUTIONS
 
 Calibration = Literal["platt", "isotonic", "none"]
 SplitBy = Literal["time", "person", "both"]
@@ -46,6 +47,8 @@ class Settings:
     version: str = "1.0.0"
     goal: str = "accept"
     window_us: int = 14 * DAY_US
+    attribution: str = "decision"
+    """Which events of a log count: `takt_training.logged.goal.ATTRIBUTIONS`."""
     unit: str = ""
     license: str = ""
     seed: int = 0
@@ -85,7 +88,7 @@ def read_settings(root: Node) -> Settings:
     default = Settings("x")
     root.only(
         *("name", "version", "goal", "window", "unit", "license", "seed", "split", "heads", "calibration"),
-        *("weights", "monotone", "model", "trusted"),
+        *("weights", "monotone", "model", "trusted", "attribution"),
     )
     name = root.required_text("name") or "x"
     if not _NAME.fullmatch(name):
@@ -104,6 +107,7 @@ def read_settings(root: Node) -> Settings:
         version=version,
         goal=root.text("goal", default.goal),
         window_us=duration_at(root, "window", default.window_us),
+        attribution=root.choice("attribution", "decision", known=ATTRIBUTIONS, what="attribution"),
         unit=root.text("unit", default.unit),
         license=root.text("license", default.license),
         seed=seed,

@@ -1,0 +1,57 @@
+"""Logged draws as contacts: what was shown and what was kept silent, with the offers as their own catalog had them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from takt.catalog.workspace import load_workspace
+from takt.features.matrix import model_columns, model_matrix
+from takt_training.joint.contacts import NONE
+from takt_training.joint.from_log import arms_of, contacts_of
+from takt_training.logged.dataset import Offers
+from tests.training.logged.building import coded, logged
+
+WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
+CATALOG = load_workspace(WORKSPACE)
+
+
+def _log() -> object:
+    """A milk that is a watering can, silence, and a no-show, on the features of the workspace."""
+    return logged(
+        CATALOG.spec,
+        offer=coded(("watering-can", "gone"), "watering-can", None, "gone"),
+        timing=coded(("weekend", "now"), "now", None, "weekend"),
+        tonality=coded(("warm",), "warm", None, "warm"),
+    )
+
+
+def test_no_shows_are_left_out_and_silence_stays() -> None:
+    """Two of the three draws are examples; arms are those of the catalog, in its order."""
+    contacts = contacts_of(_log(), CATALOG)  # type: ignore[arg-type]
+    arms = arms_of(CATALOG)
+
+    assert [0, NONE] == contacts.offer.tolist()
+    assert [arms.timings.index("now"), NONE] == contacts.timing.tolist()
+    assert [arms.tonalities.index("warm"), NONE] == contacts.tonality.tolist()
+    assert [0.25, 0.25] == contacts.propensity.tolist()
+    assert [0, 0] == contacts.row.tolist()
+    assert (1, len(model_columns(CATALOG.spec.profile))) == contacts.profile.shape
+
+
+def test_an_offer_is_as_its_catalog_had_it() -> None:
+    """The price of the version in force counts, not today's."""
+    log = _log()
+    then = CATALOG.offer_table.copy()
+    then["num"][:, 0] = 99.0
+    ids = tuple(offer.id for offer in CATALOG.offers)
+    object.__setattr__(log, "offers", {"c1": Offers(ids, CATALOG.spec.offer, then)})
+
+    old = contacts_of(log, CATALOG).offers  # type: ignore[arg-type]
+    new = contacts_of(_log(), CATALOG).offers  # type: ignore[arg-type]
+
+    price = model_columns(CATALOG.spec.offer).index("price")
+    assert 99.0 == old[0, price]
+    today = model_matrix(CATALOG.spec.offer, CATALOG.offer_table, 0)[ids.index("watering-can")]
+    np.testing.assert_array_equal(today, new[0])
