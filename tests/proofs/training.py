@@ -13,10 +13,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.proofs import estimating
+from tests.proofs import estimating, learning
 from tests.proofs.figures import SHOWN, Figures
 
-PARTS: tuple[Callable[[Figures, bool], None], ...] = (estimating.open_bandit, estimating.coverage)
+PARTS: tuple[Callable[[Figures, bool], None], ...] = (
+    learning.complete_journey,
+    estimating.open_bandit,
+    estimating.coverage,
+)
 """What is proved, in this order: each takes the figures and whether to be quick."""
 
 

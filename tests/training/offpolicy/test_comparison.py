@@ -180,6 +180,7 @@ def test_the_report_says_what_is_not_shown(found: Comparison, judge: Judge, tmp_
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "it may have seen what judges it" in told.warnings[0]
     assert any("not shown to beat the champion" in warning for warning in told.warnings)
+    assert any("earns less than the best constant action" in warning for warning in told.warnings)
     for word in ("best constant", "Slot by slot", "Does the choice follow the offers", "silence earns nothing"):
         assert word in text
     kept = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["comparison"]

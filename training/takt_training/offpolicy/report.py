@@ -49,7 +49,8 @@ def _warnings(found: Comparison) -> tuple[str, ...]:
     unsound = [one.policy for one in found.values if not one.support.weights_add_up]
     told = [f"Refused, because this log cannot tell: the value of {', '.join(refused)}."] if refused else []
     told += [
-        f"The candidate is not shown to beat {_named(gain.other)} (gain {signed(gain.interval)} a draw)."
+        f"The candidate {'earns less than' if gain.interval.high < 0 else 'is not shown to beat'} {_named(gain.other)} "
+        f"(gain {signed(gain.interval)} a draw)."
         for gain in found.gains
         if gain.interval is not None and gain.interval.low <= 0
     ]
