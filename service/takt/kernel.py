@@ -64,5 +64,10 @@ F = TypeVar("F", bound="Callable[..., object]")
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on first call; `function.py_func` stays the plain Python twin."""
-    return cast("F", numba.njit(cache=CACHED, nogil=True, error_model="numpy")(function))
+    """Compile `function` on first call; `function.py_func` stays the plain Python twin.
+
+    A kernel allocates nothing: what it needs room for is handed to it. So its arrays are not counted by reference,
+    which would cost an atomic operation for each array of each call, several times the work in it.
+    """
+    compiled = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
+    return cast("F", compiled(function))  # its types do not know `_nrt`, which numba uses for kernels of its own

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from takt.policy.judging import MOMENT, VERDICT, Verdicts
+from takt.policy.judging import MOMENT, Verdicts, verdicts_for
+from takt.policy.recent import Recent, recent_for
 
 Table = npt.NDArray[np.void]
 Bools = npt.NDArray[np.bool_]
@@ -70,8 +71,6 @@ RESULT: Final = np.dtype(
         ("advice_total", "<f8"),
     ]
 )
-
-ARM: Final = np.dtype([("total", "<f8"), ("tonality", "<i8")])
 
 
 class Shelf(NamedTuple):
@@ -193,38 +192,57 @@ class Picked(NamedTuple):
 class Scratch(NamedTuple):
     """Room that is used again for every spot."""
 
+    recent: Recent
+    """The ledger at hand."""
     verdicts: Verdicts
+    """The offers that can be in the spot if policy allows, and what it says."""
     moments: Table
     """`MOMENT` [T]."""
-    arms: Table
-    """`ARM` [T, O]: the best tonality at each timing."""
-    reason: npt.NDArray[np.uint8]
-    """uint8 [O]: why an offer cannot be in the spot at all."""
+    best: Floats
+    """float64 [T, O]: total of an offer's best tonality at each timing."""
+    tonality: Ints
+    """int64 [T, O]: that tonality."""
+    first_tonality: Ints
+    """int64 [O]: the first tonality in which an offer can be shown in the spot."""
+    weighed: Bools
+    """bool [T]: the best tonalities have been found."""
     taken: Bools
     """bool [O]: offered in this request already."""
     here: Bools
     """bool [O]: offered in this spot already."""
+    own_channel: Ints
+    """int64 [H]: what the group at hand might add."""
+    own_placement: Ints
+    """int64 [P]."""
+    none: Ints
+    """int64 [H or P]: zeros, for who adds nothing."""
+    deliverable: Bools
+    """bool [H, T]."""
     choices: Ints
     """What the next draw is among."""
     scores: Floats
     chances: Floats
 
 
-def scratch_for(n_timings: int, n_tonalities: int, n_offers: int, n_groups: int, longest: int) -> Scratch:
+def scratch_for(shelf: Shelf, n_groups: int, longest: int) -> Scratch:
     """Room for a batch whose longest ledger, with what it may gain, has `longest` entries."""
+    n_channels, _, _, n_tonalities, n_offers = shelf.treatment_of.shape
+    n_placements, n_timings = shelf.placement_timings.shape
     widest = max(n_offers + 1, n_timings * n_tonalities)
     return Scratch(
-        verdicts=Verdicts(
-            np.zeros(n_timings, VERDICT),
-            np.zeros((n_timings, n_offers), VERDICT),
-            np.zeros(longest, np.int64),
-            np.zeros(max(n_offers, n_groups, 1), np.bool_),
-        ),
+        recent=recent_for(longest),
+        verdicts=verdicts_for(n_timings, n_offers, max(n_offers, n_groups, 1)),
         moments=np.zeros(n_timings, MOMENT),
-        arms=np.zeros((n_timings, n_offers), ARM),
-        reason=np.zeros(n_offers, np.uint8),
+        best=np.zeros((n_timings, n_offers)),
+        tonality=np.zeros((n_timings, n_offers), np.int64),
+        first_tonality=np.zeros(n_offers, np.int64),
+        weighed=np.zeros(n_timings, np.bool_),
         taken=np.zeros(n_offers, np.bool_),
         here=np.zeros(n_offers, np.bool_),
+        own_channel=np.zeros(n_channels, np.int64),
+        own_placement=np.zeros(n_placements, np.int64),
+        none=np.zeros(max(n_channels, n_placements), np.int64),
+        deliverable=np.zeros((n_channels, n_timings), np.bool_),
         choices=np.zeros(widest, np.int64),
         scores=np.zeros(widest),
         chances=np.zeros(widest),

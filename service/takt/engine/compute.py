@@ -190,13 +190,8 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
     before = ledgers.end.copy()
     n_offers, n_groups = len(catalog.offers), len(heads)
     picked = blank(len(layout.items), n_groups, len(layout.placement), int(layout.slots.max()), n_offers)
-    scratch = scratch_for(
-        len(catalog.timings),
-        len(catalog.tonalities),
-        n_offers,
-        len(catalog.groups),
-        int((ledgers.end - ledgers.first + layout.room()).max()),
-    )
+    longest = int((ledgers.end - ledgers.first + layout.room()).max())
+    scratch = scratch_for(force.shelf, len(catalog.groups), longest)
     timings = allowed_timings(force, layout)
     tallied = tally(force, layout, where, timings, filtered.excluded)
     select(

@@ -15,7 +15,7 @@ from takt.catalog.snapshot import Pressure, Scope
 from takt.engine.arrays import PLACEMENT, Dials, Shelf
 from takt.exploration.distributions import RULES
 from takt.features.matrix import model_matrix
-from takt.policy.judging import CAP, Terms
+from takt.policy.judging import CAP, Terms, terms
 from takt.policy.moments import MomentTables
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def terms_of(catalog: Catalog) -> Terms:
     for c, cap in enumerate(caps):
         if cap.scope != Scope.TOTAL:  # no ledger knows those; the batch's tokens do
             keys[c, : len(cap.keys)] = cap.keys
-    return Terms(
+    return terms(
         caps=np.array([(cap.scope, cap.limit, cap.window_us, cap.counts) for cap in caps], CAP),
         keys=keys,
         gap_us=np.array([channel.gap_us for channel in catalog.channels], np.int64),

@@ -16,7 +16,6 @@ from takt.domain.reasons import Reason
 from takt.engine.arrays import (
     SILENCE,
     Asked,
-    Bools,
     Dials,
     Ints,
     Picked,
@@ -31,8 +30,20 @@ from takt.exploration.distributions import draw, keep_floor, spread
 from takt.exploration.draws import uniform
 from takt.kernel import kernel
 from takt.policy.contacts import Contacts
-from takt.policy.judging import PLENTY, Own, Spot, Terms, Verdicts, judge_offers, judge_timings, refuse
+from takt.policy.judging import (
+    PLENTY,
+    Own,
+    Spot,
+    Terms,
+    Verdicts,
+    judge_group,
+    judge_offers,
+    judge_timings,
+    matters_since,
+    refuse_offer,
+)
 from takt.policy.pressure import pressure
+from takt.policy.recent import recall, remember
 
 # Kernels take plain numbers as constants.
 NOT_FOR_PLACEMENT: Final = int(Reason.NOT_FOR_PLACEMENT)
@@ -77,20 +88,27 @@ def arm_total(valued: Valued, shelf: Shelf, dials: Dials, q: int, h: int, t: int
 
 
 @kernel
-def spot_of(asked: Asked, tables: Tables, shelf: Shelf, r: int, s: int, moments: Table) -> Spot:
-    """Where and when spot `s` of request `r` is judged; `moments` [T] is filled."""
+def spot_of(asked: Asked, tables: Tables, shelf: Shelf, r: int, s: int, advised: bool, moments: Table) -> Spot:
+    """Where and when spot `s` of request `r` is judged; `moments` [T] is filled.
+
+    If moments may be `advised`, slots that the caller allows are judged even where the placement cannot deliver them.
+    """
     request = asked.requests[r]
     z = request["zone"]
+    now_us = request["now_us"]
     p = asked.spots[s]["placement"]
     h = shelf.placements[p]["channel"]
     for t in range(moments.shape[0]):
-        moment_us = max(tables.not_before_us[z, t], request["now_us"])
+        moment = moments[t]
+        moment_us = max(tables.not_before_us[z, t], now_us)
         not_after_us = tables.not_after_us[z, t]
-        moments[t]["time_us"] = moment_us
-        moments[t]["not_after_us"] = moment_us - not_after_us if not_after_us < 0 else not_after_us
-        moments[t]["open"] = tables.open[z, t]
-        moments[t]["quiet"] = tables.quiet[z, h, t]
-    return Spot(request["decision"], h, p, request["now_us"], moments, tables.window_us[z])
+        moment["time_us"] = moment_us
+        moment["not_after_us"] = moment_us - not_after_us if not_after_us < 0 else not_after_us
+        moment["open"] = tables.open[z, t]
+        moment["quiet"] = tables.quiet[z, h, t]
+        moment["here"] = asked.timings[r, t] and shelf.placement_timings[p, t]
+        moment["judged"] = moment["here"] or (advised and asked.timings[r, t])
+    return Spot(request["decision"], h, p, now_us, moments, tables.window_us[z])
 
 
 @kernel
@@ -104,88 +122,109 @@ def press(
     first: int,
     end: int,
     r: int,
-    scratch: Scratch,
 ) -> None:
     """Write the pressure on every row of request `r`, before anything is picked for it."""
     if dials.half_life_us <= 0.0:
         return
+    request = asked.requests[r]
+    known = -1
     for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
-        spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
-        for t in range(scratch.moments.shape[0]):
-            valued.pressure[asked.spots[s]["row"], t] = pressure(
+        q = asked.spots[s]["row"]
+        if q <= known:
+            continue  # rows are numbered as their first spots come
+        for t in range(valued.pressure.shape[1]):
+            if known >= 0 and not dials.own_channel:
+                valued.pressure[q, t] = valued.pressure[known, t]
+                continue
+            valued.pressure[q, t] = pressure(
                 contacts,
                 first,
                 end,
-                spot.channel if dials.own_channel else -1,
-                scratch.moments[t]["time_us"],
+                shelf.placements[asked.spots[s]["placement"]]["channel"] if dials.own_channel else -1,
+                max(tables.not_before_us[request["zone"], t], request["now_us"]),
                 dials.half_life_us,
                 dials.per_contact,
                 dials.per_dismissal,
             )
+        known = q
 
 
 @kernel
-def exclude(asked: Asked, shelf: Shelf, valued: Valued, r: int, s: int, scratch: Scratch) -> None:
-    """Note why an offer cannot be in this spot whatever its timing, in the order of judgement, or 0."""
+def line_up(asked: Asked, shelf: Shelf, valued: Valued, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
+    """List the offers that can be in this spot if policy allows; write to the spot's cells why the others cannot.
+
+    The first reason in the order of judgement is told.
+    """
     request = asked.requests[r]
     p = asked.spots[s]["placement"]
     q = asked.spots[s]["row"]
     h = shelf.placements[p]["channel"]
-    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
-    reason = scratch.reason
-    for o in range(reason.shape[0]):
+    address = request["address"]
+    locale = request["locale"]
+    n = 0
+    for o in range(scratch.taken.shape[0]):
         if not shelf.placement_offers[p, o]:
-            reason[o] = NOT_FOR_PLACEMENT
-            continue
-        if valued.excluded[q, o] != 0:
-            reason[o] = valued.excluded[q, o]
-            continue
-        reason[o] = FORM_OF_ADDRESS if shelf.address_blocked[h, request["address"], o] else NO_TREATMENT
-        for n in range(treatments.shape[0]):
-            if treatments[n, o] >= 0 and shelf.placement_tonalities[p, n]:
-                reason[o] = DUPLICATE if request["distinct"] and scratch.taken[o] else 0
-                break
+            reason = NOT_FOR_PLACEMENT
+        elif valued.excluded[q, o] != 0:
+            reason = int(valued.excluded[q, o])
+        else:
+            reason = FORM_OF_ADDRESS if shelf.address_blocked[h, address, o] else NO_TREATMENT
+            for tone in range(shelf.treatment_of.shape[3]):
+                if shelf.treatment_of[h, address, locale, tone, o] >= 0 and shelf.placement_tonalities[p, tone]:
+                    reason = DUPLICATE if request["distinct"] and scratch.taken[o] else 0
+                    scratch.first_tonality[o] = tone
+                    break
+        cell = picked.cells[s, o]
+        cell["reason"] = reason
+        cell["cap"] = -1
+        cell["total"] = np.nan
+        if reason == 0:
+            scratch.verdicts.offers[n] = o
+            n += 1
+    scratch.verdicts.size[0] = n
 
 
 @kernel
-def most_of_own(asked: Asked, shelf: Shelf, g: int) -> Own:
-    """The most that the requests of a group might add to any count, whatever is drawn."""
-    n_channels = shelf.contact_cost.shape[0]
-    n_timings = asked.timings.shape[1]
-    by_channel = np.zeros(n_channels, np.int64)
-    by_placement = np.zeros(shelf.placements.shape[0], np.int64)
-    entries = 0
-    spots = 0
-    for r in range(asked.group_first[g], asked.group_first[g + 1]):
-        deliverable = np.zeros((n_channels, n_timings), np.bool_)
-        for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
-            p = asked.spots[s]["placement"]
-            moments = 0
-            for t in range(n_timings):
-                if shelf.placement_timings[p, t] and asked.timings[r, t]:
-                    deliverable[shelf.placements[p]["channel"], t] = True
-                    moments += 1
-            by_placement[p] += min(moments, asked.spots[s]["slots"])
-            entries += asked.spots[s]["slots"]
-            spots += 1
-        for h in range(n_channels):
-            by_channel[h] += np.sum(deliverable[h])
-    return Own(int(np.sum(by_channel)), by_channel, by_placement, entries, spots)
-
-
-@kernel
-def judge_totals(asked: Asked, spot: Spot, r: int, verdicts: Verdicts) -> None:
-    """Close the offers for which request `r` has no token, after `judge_offers`."""
+def judge_totals(asked: Asked, terms: Terms, spot: Spot, r: int, verdicts: Verdicts) -> None:
+    """Close the offers for which request `r` has no token."""
     totals = asked.totals
     z = asked.requests[r]["zone"]
     for k in range(totals.caps.shape[0]):
-        for t in range(verdicts.offer.shape[0]):
+        for j in range(verdicts.size[1]):
+            t = verdicts.timings[j]
             w = totals.pool[z, k, t]
             if w < 0 or totals.left[r, w] > 0:
                 continue
-            for o in range(verdicts.offer.shape[1]):
+            for i in range(verdicts.size[0]):
+                o = verdicts.offers[i]
                 if totals.cover[k, spot.channel, o]:
-                    refuse(verdicts.offer[t, o], CAP_TOTAL, totals.caps[k])
+                    refuse_offer(terms, verdicts, t, o, CAP_TOTAL, totals.caps[k])
+
+
+@kernel
+def judge(
+    asked: Asked,
+    tables: Tables,
+    shelf: Shelf,
+    valued: Valued,
+    terms: Terms,
+    contacts: Contacts,
+    first: int,
+    end: int,
+    r: int,
+    s: int,
+    own: Own,
+    advised: bool,
+    scratch: Scratch,
+    picked: Picked,
+) -> Spot:
+    """Judge every offer and timing of a spot on the ledger as it stands."""
+    spot = spot_of(asked, tables, shelf, r, s, advised, scratch.moments)
+    line_up(asked, shelf, valued, r, s, scratch, picked)
+    judge_timings(terms, contacts, first, end, scratch.recent, spot, own, scratch.verdicts)
+    judge_offers(terms, contacts, scratch.recent, spot, own, scratch.verdicts)
+    judge_totals(asked, terms, spot, r, scratch.verdicts)
+    return spot
 
 
 @kernel
@@ -196,6 +235,55 @@ def take_tokens(asked: Asked, spot: Spot, r: int, o: int, t: int) -> None:
     for k in range(totals.caps.shape[0]):
         if totals.cover[k, spot.channel, o]:
             totals.left[r, totals.pool[z, k, t]] -= 1
+
+
+@kernel
+def most_of_own(asked: Asked, shelf: Shelf, g: int, scratch: Scratch) -> Own:
+    """The most that the requests of a group might add to any count, whatever is drawn."""
+    by_channel = scratch.own_channel
+    by_placement = scratch.own_placement
+    by_channel[:] = 0
+    by_placement[:] = 0
+    entries = 0
+    spots = 0
+    for r in range(asked.group_first[g], asked.group_first[g + 1]):
+        scratch.deliverable[:] = False
+        for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+            p = asked.spots[s]["placement"]
+            moments = 0
+            for t in range(asked.timings.shape[1]):
+                if shelf.placement_timings[p, t] and asked.timings[r, t]:
+                    scratch.deliverable[shelf.placements[p]["channel"], t] = True
+                    moments += 1
+            by_placement[p] += min(moments, asked.spots[s]["slots"])
+            entries += asked.spots[s]["slots"]
+            spots += 1
+        for h in range(by_channel.shape[0]):
+            for t in range(asked.timings.shape[1]):
+                by_channel[h] += scratch.deliverable[h, t]
+    occasions = 0
+    for h in range(by_channel.shape[0]):
+        occasions += by_channel[h]
+    return Own(occasions, by_channel, by_placement, entries, spots)
+
+
+@kernel
+def same_moment(asked: Asked, r: int, other: int) -> bool:
+    """Whether two requests are asked at one time in one zone, so that a ledger means the same to both."""
+    return bool(
+        asked.requests[r]["now_us"] == asked.requests[other]["now_us"]
+        and asked.requests[r]["zone"] == asked.requests[other]["zone"]
+    )
+
+
+@kernel
+def recall_for(
+    asked: Asked, tables: Tables, terms: Terms, contacts: Contacts, first: int, end: int, r: int, scratch: Scratch
+) -> None:
+    """Have the ledger at hand as request `r` sees it."""
+    request = asked.requests[r]
+    since_us = matters_since(terms, tables.window_us[request["zone"]], request["now_us"])
+    recall(contacts, first, end, since_us, request["now_us"], scratch.recent)
 
 
 @kernel
@@ -210,83 +298,111 @@ def group_slack(
     end: int,
     g: int,
     scratch: Scratch,
-    live: Bools,
-) -> int:
-    """The smallest room of all caps that could apply to any live candidate of a group, on the ledger as it was read.
+    picked: Picked,
+) -> Spot:
+    """Find the smallest room of all caps that could apply to any live candidate of a group, on the ledger as read.
 
-    A function of the snapshot, never of a draw; what the whole group might add is taken off beforehand. `live` is
-    written for the group's requests.
+    A function of the snapshot, never of a draw; what the whole group might add is taken off beforehand. Writes
+    `picked.slack`, and `picked.live` of the group's requests. Goes backwards, so that the group's first spot, which is
+    returned, is left judged.
     """
-    own = most_of_own(asked, shelf, g)
+    own = most_of_own(asked, shelf, g, scratch)
     verdicts = scratch.verdicts
     slack = PLENTY
     scratch.taken[:] = False
-    for r in range(asked.group_first[g], asked.group_first[g + 1]):
-        live[r] = False
-        for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
-            spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
-            judge_timings(terms, contacts, first, end, spot, own, verdicts)
-            judge_offers(terms, contacts, first, end, spot, own, verdicts)
-            judge_totals(asked, spot, r, verdicts)
-            exclude(asked, shelf, valued, r, s, scratch)
-            for t in range(verdicts.timing.shape[0]):
-                if not (shelf.placement_timings[spot.placement, t] and asked.timings[r, t]):
-                    continue
-                if verdicts.timing[t]["reason"] != 0:
-                    continue
-                for o in range(scratch.reason.shape[0]):
-                    if scratch.reason[o] == 0 and verdicts.offer[t, o]["reason"] == 0:
-                        live[r] = True
-                        slack = min(slack, verdicts.timing[t]["room"], verdicts.offer[t, o]["room"])
-    return slack
+    begin = asked.group_first[g]
+    r = asked.group_first[g + 1] - 1
+    recall_for(asked, tables, terms, contacts, first, end, r, scratch)
+    picked.live[r] = False
+    s = asked.first_spot[r + 1] - 1
+    while True:
+        advised = r == begin and s == asked.first_spot[r]
+        spot = judge(asked, tables, shelf, valued, terms, contacts, first, end, r, s, own, advised, scratch, picked)
+        for j in range(verdicts.size[2]):
+            t = verdicts.open[j]
+            for i in range(verdicts.size[0]):
+                o = verdicts.offers[i]
+                if verdicts.reason[t, o] == 0:
+                    picked.live[r] = True
+                    slack = min(slack, verdicts.timing[t]["room"], verdicts.room[t, o])
+        if s > asked.first_spot[r]:
+            s -= 1
+        elif r > begin:
+            r -= 1
+            s = asked.first_spot[r + 1] - 1
+            picked.live[r] = False
+            if not same_moment(asked, r, r + 1):
+                recall_for(asked, tables, terms, contacts, first, end, r, scratch)
+        else:
+            picked.slack[g] = slack
+            return spot
 
 
 @kernel
-def weigh(asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, scratch: Scratch) -> None:
-    """Find the best tonality of every offer at every timing, if it is not excluded. Ties go to the earlier."""
+def weigh(
+    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, scratch: Scratch
+) -> None:
+    """Find the best tonality of every offer at every timing that is allowed. Ties go to the earlier."""
     request = asked.requests[r]
-    p = asked.spots[s]["placement"]
     q = asked.spots[s]["row"]
-    h = shelf.placements[p]["channel"]
-    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
-    for o in range(scratch.reason.shape[0]):
-        if scratch.reason[o] != 0:
+    h = spot.channel
+    address = request["address"]
+    locale = request["locale"]
+    verdicts = scratch.verdicts
+    tones_differ = (
+        valued.acceptance.shape[2] > 1
+        or valued.baseline.shape[2] > 1
+        or valued.model_value.shape[2] > 1
+        or valued.reaction.shape[2] > 1
+    )
+    for j in range(verdicts.size[1]):
+        t = verdicts.timings[j]
+        if scratch.weighed[t] or verdicts.timing[t]["reason"] != 0:
             continue
-        for t in range(scratch.arms.shape[0]):
-            arm = scratch.arms[t, o]
-            arm["total"] = -np.inf
-            arm["tonality"] = -1
-            for n in range(treatments.shape[0]):
-                if treatments[n, o] < 0 or not shelf.placement_tonalities[p, n]:
+        scratch.weighed[t] = True
+        for i in range(verdicts.size[0]):
+            o = verdicts.offers[i]
+            n = scratch.first_tonality[o]
+            score = arm_total(valued, shelf, dials, q, h, t, n, o)
+            known = score > -np.inf
+            scratch.best[t, o] = score if known else -np.inf
+            scratch.tonality[t, o] = n if known else -1
+        if not tones_differ:
+            continue
+        for n in range(shelf.placement_tonalities.shape[1]):
+            if not shelf.placement_tonalities[spot.placement, n]:
+                continue
+            for i in range(verdicts.size[0]):
+                o = verdicts.offers[i]
+                if n <= scratch.first_tonality[o] or shelf.treatment_of[h, address, locale, n, o] < 0:
                     continue
                 score = arm_total(valued, shelf, dials, q, h, t, n, o)
-                if score > arm["total"]:
-                    arm["total"] = score
-                    arm["tonality"] = n
+                if score > scratch.best[t, o]:
+                    scratch.best[t, o] = score
+                    scratch.tonality[t, o] = n
 
 
 @kernel
-def muster(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch) -> int:
+def muster(scratch: Scratch) -> int:
     """Line up what the next draw is among: silence first, then every offer that is live, with its best arm's total.
 
     Returns how many. An offer is live at a timing that caller, placement and policy allow.
     """
-    p = asked.spots[s]["placement"]
     verdicts = scratch.verdicts
     scratch.choices[0] = SILENCE
     scratch.scores[0] = 0.0
     count = 1
-    for o in range(scratch.reason.shape[0]):
-        if scratch.reason[o] != 0 or scratch.here[o]:
+    for i in range(verdicts.size[0]):
+        o = verdicts.offers[i]
+        if scratch.here[o]:
             continue
         best = -np.inf
         alive = False
-        for t in range(scratch.arms.shape[0]):
-            if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
-                continue
-            if verdicts.timing[t]["reason"] == 0 and verdicts.offer[t, o]["reason"] == 0:
+        for j in range(verdicts.size[2]):
+            t = verdicts.open[j]
+            if verdicts.reason[t, o] == 0:
                 alive = True
-                best = max(best, scratch.arms[t, o]["total"])
+                best = max(best, scratch.best[t, o])
         if alive:
             scratch.choices[count] = o
             scratch.scores[count] = best
@@ -295,88 +411,88 @@ def muster(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch) -> int:
 
 
 @kernel
-def shut(asked: Asked, shelf: Shelf, r: int, p: int, t: int, o: int, verdicts: Verdicts) -> tuple[int, int]:
+def shut(spot: Spot, t: int, o: int, verdicts: Verdicts) -> tuple[int, int]:
     """Why offer `o` cannot be had at timing `t`, and the cap behind it or -1; reason 0 if it can."""
-    if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
+    if not spot.moments[t]["here"]:
         return TIMING_NOT_ALLOWED, -1
+    reason = int(verdicts.reason[t, o])
     verdict = verdicts.timing[t]
-    single = verdicts.offer[t, o]
-    if single["reason"] != 0 and (verdict["reason"] == 0 or single["reason"] < verdict["reason"]):
-        verdict = single
+    if reason != 0 and (verdict["reason"] == 0 or reason < verdict["reason"]):
+        return reason, int(verdicts.cap[t, o])
     return verdict["reason"], verdict["cap"]
 
 
 @kernel
-def close_off(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
+def furthest(spot: Spot, o: int, verdicts: Verdicts) -> tuple[int, int]:
+    """Why an offer that no timing is open to is out, and the cap behind it: the reason that came furthest."""
+    last, cap = 0, -1
+    for t in range(spot.moments.shape[0]):
+        reason, by = shut(spot, t, o, verdicts)
+        if reason > last:
+            last, cap = reason, by
+    return last, cap
+
+
+@kernel
+def close_off(spot: Spot, s: int, scratch: Scratch, picked: Picked) -> None:
     """Tell of offers that were allowed at first, and that earlier picks of the same spot have shut out since."""
-    p = asked.spots[s]["placement"]
-    for o in range(scratch.reason.shape[0]):
+    verdicts = scratch.verdicts
+    for i in range(verdicts.size[0]):
+        o = verdicts.offers[i]
         cell = picked.cells[s, o]
         if cell["reason"] != OUTRANKED:
             continue
-        furthest, cap = -1, -1
-        for t in range(scratch.arms.shape[0]):
-            reason, by = shut(asked, shelf, r, p, t, o, scratch.verdicts)
-            if reason == 0:
-                furthest = 0
-                break
-            if reason > furthest:
-                furthest, cap = reason, by
-        if furthest > 0:
-            cell["reason"] = furthest
-            cell["cap"] = cap
+        alive = False
+        for j in range(verdicts.size[2]):
+            alive = alive or verdicts.reason[verdicts.open[j], o] == 0
+        if not alive:
+            cell["reason"], cell["cap"] = furthest(spot, o, verdicts)
 
 
 @kernel
-def explain(asked: Asked, shelf: Shelf, r: int, s: int, scratch: Scratch, picked: Picked) -> None:
-    """Write to the spot's cells, before the first draw, why each offer is out, or the arm it is in with.
-
-    Where each timing has its own reason, that of the timing which came furthest is told.
-    """
-    p = asked.spots[s]["placement"]
+def explain(spot: Spot, s: int, scratch: Scratch, picked: Picked) -> None:
+    """Write to the spot's cells, before the first draw, why each offer is out, or the arm it is in with."""
     verdicts = scratch.verdicts
-    for o in range(scratch.reason.shape[0]):
+    for i in range(verdicts.size[0]):
+        o = verdicts.offers[i]
         cell = picked.cells[s, o]
-        cell["reason"] = scratch.reason[o]
-        cell["cap"] = -1
-        cell["total"] = np.nan
-        if scratch.reason[o] != 0:
-            continue
         best = -np.inf
         best_timing = -1
-        for t in range(scratch.arms.shape[0]):
-            reason, by = shut(asked, shelf, r, p, t, o, verdicts)
-            if reason == 0:
-                if best_timing < 0 or scratch.arms[t, o]["total"] > best:
-                    best = scratch.arms[t, o]["total"]
-                    best_timing = t
-            elif reason > cell["reason"]:
-                cell["reason"] = reason
-                cell["cap"] = by
-        if best_timing >= 0:
-            cell["reason"] = OUTRANKED if best > 0.0 else BELOW_SILENCE
-            cell["cap"] = -1
-            cell["total"] = best
-            cell["timing"] = best_timing
-            cell["tonality"] = scratch.arms[best_timing, o]["tonality"]
+        for j in range(verdicts.size[2]):
+            t = verdicts.open[j]
+            if verdicts.reason[t, o] == 0 and (best_timing < 0 or scratch.best[t, o] > best):
+                best = scratch.best[t, o]
+                best_timing = t
+        if best_timing < 0:
+            cell["reason"], cell["cap"] = furthest(spot, o, verdicts)
+            continue
+        cell["reason"] = OUTRANKED if best > 0.0 else BELOW_SILENCE
+        cell["total"] = best
+        cell["timing"] = best_timing
+        cell["tonality"] = scratch.tonality[best_timing, o]
 
 
 @kernel
-def advise(asked: Asked, shelf: Shelf, r: int, s: int, count: int, scratch: Scratch, picked: Picked) -> None:
-    """Note the best moment that caller and policy allow but this placement cannot deliver, if it beats all it can."""
-    p = asked.spots[s]["placement"]
+def advise(spot: Spot, s: int, count: int, scratch: Scratch, picked: Picked) -> None:
+    """Note the best moment that caller and policy allow but this placement cannot deliver, if it beats all it can.
+
+    From then on only what the placement can deliver is judged.
+    """
+    verdicts = scratch.verdicts
     best = 0.0
     for i in range(count):
         best = max(best, scratch.scores[i])
     result = picked.results[s]
-    for t in range(scratch.arms.shape[0]):
-        if shelf.placement_timings[p, t] or not asked.timings[r, t] or scratch.verdicts.timing[t]["reason"] != 0:
+    for t in range(spot.moments.shape[0]):
+        moment = spot.moments[t]
+        elsewhere = moment["judged"] and not moment["here"]
+        moment["judged"] = moment["here"]
+        if not elsewhere or verdicts.timing[t]["reason"] != 0:
             continue
-        for o in range(scratch.reason.shape[0]):
-            if scratch.reason[o] != 0 or scratch.verdicts.offer[t, o]["reason"] != 0:
-                continue
-            if scratch.arms[t, o]["total"] > best:
-                best = scratch.arms[t, o]["total"]
+        for i in range(verdicts.size[0]):
+            o = verdicts.offers[i]
+            if verdicts.reason[t, o] == 0 and scratch.best[t, o] > best:
+                best = scratch.best[t, o]
                 result["advice_offer"] = o
                 result["advice_timing"] = t
                 result["advice_total"] = best
@@ -384,25 +500,23 @@ def advise(asked: Asked, shelf: Shelf, r: int, s: int, count: int, scratch: Scra
 
 @kernel
 def muster_arms(
-    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, o: int, scratch: Scratch
+    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, o: int, scratch: Scratch
 ) -> int:
     """Line up the arms of one offer: every timing that is allowed with every tonality that has a treatment."""
     request = asked.requests[r]
-    p = asked.spots[s]["placement"]
     q = asked.spots[s]["row"]
-    h = shelf.placements[p]["channel"]
-    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
-    n_tonalities = treatments.shape[0]
+    n_tonalities = shelf.placement_tonalities.shape[1]
+    verdicts = scratch.verdicts
     count = 0
-    for t in range(scratch.arms.shape[0]):
-        if not (shelf.placement_timings[p, t] and asked.timings[r, t]):
-            continue
-        if scratch.verdicts.timing[t]["reason"] != 0 or scratch.verdicts.offer[t, o]["reason"] != 0:
+    for j in range(verdicts.size[2]):
+        t = verdicts.open[j]
+        if verdicts.reason[t, o] != 0:
             continue
         for n in range(n_tonalities):
-            if treatments[n, o] >= 0 and shelf.placement_tonalities[p, n]:
+            treatment = shelf.treatment_of[spot.channel, request["address"], request["locale"], n, o]
+            if treatment >= 0 and shelf.placement_tonalities[spot.placement, n]:
                 scratch.choices[count] = t * n_tonalities + n
-                scratch.scores[count] = arm_total(valued, shelf, dials, q, h, t, n, o)
+                scratch.scores[count] = arm_total(valued, shelf, dials, q, spot.channel, t, n, o)
                 count += 1
     return count
 
@@ -423,7 +537,7 @@ def take(terms: Terms, shelf: Shelf, spot: Spot, o: int, t: int, entry: np.void)
 
 
 @kernel
-def mark_undrawn(picked: Picked, s: int, slots: int) -> None:
+def mark_undrawn(verdicts: Verdicts, picked: Picked, s: int, slots: int) -> None:
     """Tell candidates that were outranked from those that scored high enough, had the draw not fallen otherwise."""
     lowest = np.inf
     filled = 0
@@ -432,8 +546,8 @@ def mark_undrawn(picked: Picked, s: int, slots: int) -> None:
         if o >= 0:
             filled += 1
             lowest = min(lowest, picked.cells[s, o]["total"])
-    for o in range(picked.cells.shape[1]):
-        cell = picked.cells[s, o]
+    for i in range(verdicts.size[0]):
+        cell = picked.cells[s, verdicts.offers[i]]
         if cell["reason"] == OUTRANKED and (filled < slots or cell["total"] > lowest):
             cell["reason"] = NOT_DRAWN
 
@@ -441,7 +555,6 @@ def mark_undrawn(picked: Picked, s: int, slots: int) -> None:
 @kernel
 def fill_spot(
     asked: Asked,
-    tables: Tables,
     shelf: Shelf,
     dials: Dials,
     valued: Valued,
@@ -451,32 +564,29 @@ def fill_spot(
     end: int,
     r: int,
     s: int,
+    spot: Spot,
     nobody: Own,
     scratch: Scratch,
     picked: Picked,
 ) -> int:
-    """Fill the slots of one spot, one after the other, until they are full, silence is drawn or nothing is left.
+    """Fill the slots of a spot that is judged, one after the other, until silence is drawn or nothing is left.
 
     Contacts are appended at `end`, whose new value is returned.
     """
-    spot = spot_of(asked, tables, shelf, r, s, scratch.moments)
     seed = asked.requests[r]["seed"]
     code = shelf.placements[spot.placement]["code"]
     slots = asked.spots[s]["slots"]
     n_tonalities = shelf.placement_tonalities.shape[1]
-    exclude(asked, shelf, valued, r, s, scratch)
-    weigh(asked, shelf, dials, valued, r, s, scratch)
     scratch.here[:] = False
+    scratch.weighed[:] = False
     for k in range(slots):
-        judge_timings(terms, contacts, first, end, spot, nobody, scratch.verdicts)
-        judge_offers(terms, contacts, first, end, spot, nobody, scratch.verdicts)
-        judge_totals(asked, spot, r, scratch.verdicts)
-        count = muster(asked, shelf, r, s, scratch)
+        weigh(asked, shelf, dials, valued, r, s, spot, scratch)
+        count = muster(scratch)
         if k == 0:
-            explain(asked, shelf, r, s, scratch, picked)
-            advise(asked, shelf, r, s, count, scratch, picked)
+            explain(spot, s, scratch, picked)
+            advise(spot, s, count, scratch, picked)
         else:
-            close_off(asked, shelf, r, s, scratch, picked)
+            close_off(spot, s, scratch, picked)
         if count == 1:
             break
         pick = picked.picks[s, k]
@@ -490,7 +600,7 @@ def fill_spot(
         picked.results[s]["silence_propensity"] = scratch.chances[0]
         if o == SILENCE:
             break
-        count = muster_arms(asked, shelf, dials, valued, r, s, o, scratch)
+        count = muster_arms(asked, shelf, dials, valued, r, s, spot, o, scratch)
         spread(
             dials.arm_rule,
             dials.arm_epsilon,
@@ -507,11 +617,16 @@ def fill_spot(
         pick["arm_propensity"] = scratch.chances[chosen]
         take(terms, shelf, spot, o, pick["timing"], contacts[end])
         take_tokens(asked, spot, r, o, pick["timing"])
+        remember(contacts, first, end, spot.now_us, scratch.recent)
         end += 1
         picked.cells[s, o]["reason"] = 0
         scratch.taken[o] = True
         scratch.here[o] = True
-    mark_undrawn(picked, s, slots)
+        if k + 1 < slots:
+            judge_timings(terms, contacts, first, end, scratch.recent, spot, nobody, scratch.verdicts)
+            judge_group(terms, scratch.recent, spot, terms.offer_group[o], scratch.verdicts)
+            judge_totals(asked, terms, spot, r, scratch.verdicts)
+    mark_undrawn(scratch.verdicts, picked, s, slots)
     return end
 
 
@@ -534,20 +649,23 @@ def select(
     The ledger of group g is `contacts[ledger_first[g]:ledger_end[g]]`, with room behind it for the group's slots; picks
     are appended there, and `ledger_end` is moved.
     """
-    nobody = Own(
-        0, np.zeros(shelf.contact_cost.shape[0], np.int64), np.zeros(shelf.placements.shape[0], np.int64), 0, 0
-    )
+    nobody = Own(0, scratch.none, scratch.none, 0, 0)
     for g in range(ledger_first.shape[0]):
         first = ledger_first[g]
         end = ledger_end[g]
-        picked.slack[g] = group_slack(
-            asked, tables, shelf, valued, terms, contacts, first, end, g, scratch, picked.live
-        )
-        for r in range(asked.group_first[g], asked.group_first[g + 1]):
+        begin = asked.group_first[g]
+        spot = group_slack(asked, tables, shelf, valued, terms, contacts, first, end, g, scratch, picked)
+        for r in range(begin, asked.group_first[g + 1]):
             scratch.taken[:] = False
-            press(asked, tables, shelf, dials, valued, contacts, first, end, r, scratch)
+            press(asked, tables, shelf, dials, valued, contacts, first, end, r)
+            if r > begin and not same_moment(asked, r - 1, r):
+                recall_for(asked, tables, terms, contacts, first, end, r, scratch)
             for s in range(asked.first_spot[r], asked.first_spot[r + 1]):
+                if s > asked.first_spot[begin]:
+                    spot = judge(
+                        asked, tables, shelf, valued, terms, contacts, first, end, r, s, nobody, True, scratch, picked
+                    )
                 end = fill_spot(
-                    asked, tables, shelf, dials, valued, terms, contacts, first, end, r, s, nobody, scratch, picked
+                    asked, shelf, dials, valued, terms, contacts, first, end, r, s, spot, nobody, scratch, picked
                 )
         ledger_end[g] = end

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from takt.domain.ledger import EntryState
 from takt.kernel import kernel
 
 Contacts = npt.NDArray[np.void]
@@ -30,6 +31,14 @@ CONTACT: Final = np.dtype(
     ]
 )
 """One entry as kernels read it. A batch holds its ledgers in one array, each with room behind it for new contacts."""
+
+# Kernels take plain numbers as constants.
+RELEASED: Final = int(EntryState.RELEASED)
+SUPPRESS_OFFER: Final = int(EntryState.SUPPRESS_OFFER)
+SUPPRESS_GROUP: Final = int(EntryState.SUPPRESS_GROUP)
+
+FELT: Final = 1 << 9
+"""Bit of an entry that may have been seen, and so keeps others at a distance."""
 
 
 @kernel
@@ -51,61 +60,42 @@ def counts_as(state: int, ends_us: int, counts: int, now_us: int) -> bool:
 
 
 @kernel
-def in_scope(contacts: Contacts, i: int, scope: int, key: int) -> bool:
-    """Whether entry `i` belongs to a scope's key (0 profile, 1 channel, 2 placement, 3 group, 4 offer)."""
-    if scope == 0:
-        return True
-    if scope == 1:
-        return bool(contacts[i]["channel"] == key)
-    if scope == 2:
-        return bool(contacts[i]["placement"] == key)
-    if scope == 3:
-        return bool(contacts[i]["group"] == key)
-    return bool(contacts[i]["offer"] == key)
+def unit_bit(scope: int, counts: int) -> int:
+    """The bit of an entry that makes a unit of this scope for a cap on `counts`: occasions, fillings, entries."""
+    kind = 0 if scope < 2 else (1 if scope == 2 else 2)
+    return 1 << (3 * kind + counts)
 
 
 @kernel
-def same_unit(contacts: Contacts, i: int, j: int, scope: int) -> bool:
-    """Whether two entries of a scope's key are one unit."""
-    if (
-        scope >= 3
-        or contacts[i]["decision"] != contacts[j]["decision"]
-        or contacts[i]["time_us"] != contacts[j]["time_us"]
-    ):
-        return False
-    return scope == 2 or contacts[i]["channel"] == contacts[j]["channel"]
+def units_made(contacts: Contacts, first: int, i: int, now_us: int) -> int:
+    """Which units entry `i` makes, as bits (`unit_bit`, `FELT`): those that no entry before it makes already.
 
-
-@kernel
-def unit_times(
-    contacts: Contacts, first: int, end: int, scope: int, key: int, counts: int, now_us: int, out: npt.NDArray[np.int64]
-) -> int:
-    """Write the moments of the counted units of one key to `out`, unsorted; return how many.
-
-    Reads entries `first` to `end` (exclusive). Entries of one decision are adjacent, so a unit is looked for only among
-    its decision's entries.
+    A unit is looked for only among its decision's entries, which are adjacent. Suppressions make none.
     """
-    n = 0
-    for i in range(first, end):
-        if not in_scope(contacts, i, scope, key):
+    entry = contacts[i]
+    if entry["state"] >= SUPPRESS_OFFER:
+        return 0
+    made = 0 if entry["state"] == RELEASED else FELT
+    for counts in range(3):
+        if not counts_as(entry["state"], entry["ends_us"], counts, now_us):
             continue
-        if not counts_as(contacts[i]["state"], contacts[i]["ends_us"], counts, now_us):
-            continue
-        repeated = False
+        occasion = True
+        filling = True
         j = i - 1
-        while scope < 3 and j >= first and contacts[j]["decision"] == contacts[i]["decision"]:
-            if (
-                in_scope(contacts, j, scope, key)
-                and same_unit(contacts, i, j, scope)
-                and counts_as(contacts[j]["state"], contacts[j]["ends_us"], counts, now_us)
+        while j >= first and contacts[j]["decision"] == entry["decision"]:
+            earlier = contacts[j]
+            if earlier["time_us"] == entry["time_us"] and counts_as(
+                earlier["state"], earlier["ends_us"], counts, now_us
             ):
-                repeated = True
-                break
+                occasion = occasion and earlier["channel"] != entry["channel"]
+                filling = filling and earlier["placement"] != entry["placement"]
             j -= 1
-        if not repeated:
-            out[n] = contacts[i]["time_us"]
-            n += 1
-    return n
+        made |= unit_bit(4, counts)
+        if occasion:
+            made |= unit_bit(0, counts)
+        if filling:
+            made |= unit_bit(2, counts)
+    return made
 
 
 @kernel

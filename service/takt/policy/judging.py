@@ -11,20 +11,18 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from takt.domain.ledger import EntryState
 from takt.domain.reasons import Reason
 from takt.kernel import kernel
-from takt.policy.contacts import Contacts, fullest_window, inside, unit_times
+from takt.policy.contacts import FELT, SUPPRESS_OFFER, Contacts, fullest_window, inside, unit_bit
+from takt.policy.recent import Recent, units_of
 
 Table = npt.NDArray[np.void]
+Ints = npt.NDArray[np.int64]
 
 PLENTY: Final = 1 << 30
 """Room where nothing limits."""
 
 # Kernels take plain numbers as constants.
-RELEASED: Final = int(EntryState.RELEASED)
-SUPPRESS_OFFER: Final = int(EntryState.SUPPRESS_OFFER)
-SUPPRESS_GROUP: Final = int(EntryState.SUPPRESS_GROUP)
 TIMING_PASSED: Final = int(Reason.TIMING_PASSED)
 SUPPRESSED: Final = int(Reason.SUPPRESSED)
 QUIET_HOURS: Final = int(Reason.QUIET_HOURS)
@@ -48,6 +46,8 @@ MOMENT: Final = np.dtype(
         ("not_after_us", "<i8"),
         ("open", "?"),  # the slot has not passed
         ("quiet", "?"),  # the moment lies in the channel's quiet hours
+        ("here", "?"),  # the caller allows the slot and the placement can deliver it
+        ("judged", "?"),  # what the ledger says of it is asked for
     ]
 )
 
@@ -61,18 +61,24 @@ VERDICT: Final = np.dtype(
 
 
 class Terms(NamedTuple):
-    """The contact policy of a catalog."""
+    """The contact policy of a catalog, made by `terms`."""
 
     caps: Table
     """`CAP` [C]."""
     keys: npt.NDArray[np.bool_]
     """bool [C, widest scope]: the channels, placements, groups or offers that a cap covers."""
-    gap_us: npt.NDArray[np.int64]
+    gap_us: Ints
     """int64 [H]: minimum gap per channel."""
-    offer_group: npt.NDArray[np.int64]
+    offer_group: Ints
     """int64 [O], -1 for none."""
-    valid_until_us: npt.NDArray[np.int64]
+    valid_until_us: Ints
     """int64 [O]: an offer may not be shown at or after this moment, also not by a contact that is put off."""
+    group_limit: Ints
+    """int64 [O]: the smallest limit of all caps on the offer's group, `PLENTY` without one."""
+    offer_limit: Ints
+    """int64 [O]: the smallest limit of all caps on the offer itself."""
+    barred_by: Ints
+    """int64 [O]: the first cap that allows none of the offer at all, -1 for none."""
     max_entries: int
     keep_us: int
     """Entries that ended longer ago may be dropped, so they do not fill a ledger."""
@@ -89,7 +95,7 @@ class Spot(NamedTuple):
     now_us: int
     moments: Table
     """`MOMENT` [T]."""
-    window_us: npt.NDArray[np.int64]
+    window_us: Ints
     """int64 [C, T, 2]: the calendar window that contains the moment, half-open."""
 
 
@@ -97,23 +103,111 @@ class Own(NamedTuple):
     """The most units that a group of decisions might add, so that room is a function of the snapshot alone."""
 
     profile: int
-    channel: npt.NDArray[np.int64]
-    placement: npt.NDArray[np.int64]
+    channel: Ints
+    placement: Ints
     entries: int
     same_offer: int
 
 
 class Verdicts(NamedTuple):
-    """Scratch that is filled anew for each judgement."""
+    """What is judged, and the verdicts: filled anew for each spot, brought up to date after each pick."""
 
+    offers: Ints
+    """int64 [O]: the offers that are judged, ascending, as many as `size` says."""
+    timings: Ints
+    """int64 [T]: the timings that are judged, ascending."""
+    open: Ints
+    """int64 [T]: those of them that the placement can deliver and that nothing closes for every offer alike."""
+    size: Ints
+    """int64 [3]: how many offers, timings, open timings."""
     timing: Table
     """`VERDICT` [T]: what holds for every offer alike."""
-    offer: Table
-    """`VERDICT` [T, O]: what holds for one offer."""
-    times: npt.NDArray[np.int64]
-    """As long as the longest ledger."""
+    reason: npt.NDArray[np.uint8]
+    """uint8 [T, O]: what holds for one offer."""
+    cap: Ints
+    """int64 [T, O]: the cap that refused, or -1."""
+    room: Ints
+    """int64 [T, O]."""
+    counted: Ints
+    """int64 [widest scope, T]: units in the window of the cap at hand."""
+    ahead: npt.NDArray[np.bool_]
+    """bool [widest scope]: units lie later than a moment that is judged."""
     seen: npt.NDArray[np.bool_]
-    """As long as there are offers or groups."""
+    """bool [widest scope]: false between calls."""
+    named: Ints
+    """int64 [widest scope]: keys that the ledger names."""
+
+
+def terms(
+    *,
+    caps: Table,
+    keys: npt.NDArray[np.bool_],
+    gap_us: Ints,
+    offer_group: Ints,
+    valid_until_us: Ints,
+    max_entries: int,
+    keep_us: int,
+    gap_all_us: int,
+) -> Terms:
+    """The contact policy, with what caps say of single offers whatever the ledger."""
+    group_limit = np.full(len(offer_group), PLENTY, np.int64)
+    offer_limit = np.full(len(offer_group), PLENTY, np.int64)
+    barred_by = np.full(len(offer_group), -1, np.int64)
+    for scope, limit in ((4, offer_limit), (3, group_limit)):  # a group's cap comes first in the order of judgement
+        for c in reversed(np.flatnonzero(caps["scope"] == scope)):
+            key = offer_group if scope == 3 else np.arange(len(offer_group))
+            covered = (key >= 0) & keys[c][key]
+            limit[covered] = np.minimum(limit[covered], caps["limit"][c])
+            if caps["limit"][c] <= 0:
+                barred_by[covered] = c
+    return Terms(
+        caps,
+        keys,
+        gap_us,
+        offer_group,
+        valid_until_us,
+        group_limit,
+        offer_limit,
+        barred_by,
+        max_entries,
+        keep_us,
+        gap_all_us,
+    )
+
+
+def verdicts_for(n_timings: int, n_offers: int, widest: int) -> Verdicts:
+    """Room for verdicts; `widest` is the number of offers or of groups, whichever is larger."""
+    return Verdicts(
+        np.zeros(n_offers, np.int64),
+        np.zeros(n_timings, np.int64),
+        np.zeros(n_timings, np.int64),
+        np.zeros(3, np.int64),
+        np.zeros(n_timings, VERDICT),
+        np.zeros((n_timings, n_offers), np.uint8),
+        np.zeros((n_timings, n_offers), np.int64),
+        np.zeros((n_timings, n_offers), np.int64),
+        np.zeros((widest, n_timings), np.int64),
+        np.zeros(widest, np.bool_),
+        np.zeros(widest, np.bool_),
+        np.zeros(widest, np.int64),
+    )
+
+
+@kernel
+def matters_since(terms: Terms, window_us: Ints, now_us: int) -> int:
+    """The moment before which no contact matters to any cap or gap, for moments that are not before now."""
+    reach_us = terms.gap_all_us
+    for h in range(terms.gap_us.shape[0]):
+        reach_us = max(reach_us, terms.gap_us[h])
+    since_us = now_us
+    for c in range(terms.caps.shape[0]):
+        if terms.caps[c]["rolling_us"] > 0:
+            reach_us = max(reach_us, terms.caps[c]["rolling_us"])
+            continue
+        for t in range(window_us.shape[1]):
+            if window_us[c, t, 0] < window_us[c, t, 1]:
+                since_us = min(since_us, window_us[c, t, 0])
+    return min(since_us, now_us - reach_us)
 
 
 @kernel
@@ -131,11 +225,11 @@ def in_hand(contacts: Contacts, first: int, end: int, spot: Spot, moment_us: int
 
 
 @kernel
-def used(terms: Terms, c: int, spot: Spot, t: int, times: npt.NDArray[np.int64], n: int) -> int:
-    """Units already counted in the window of cap `c` that matters for timing `t`."""
+def used(recent: Recent, n: int, terms: Terms, c: int, spot: Spot, t: int) -> int:
+    """How many of the first `n` of `recent.times` lie in the window of cap `c` that matters for timing `t`."""
     if terms.caps[c]["rolling_us"] > 0:
-        return fullest_window(times, n, spot.moments[t]["time_us"], terms.caps[c]["rolling_us"])
-    return inside(times, n, spot.window_us[c, t, 0], spot.window_us[c, t, 1])
+        return fullest_window(recent.times, n, spot.moments[t]["time_us"], terms.caps[c]["rolling_us"])
+    return inside(recent.times, n, spot.window_us[c, t, 0], spot.window_us[c, t, 1])
 
 
 @kernel
@@ -147,16 +241,29 @@ def refuse(verdict: np.void, reason: int, cap: int) -> None:
 
 
 @kernel
-def too_near(
-    contacts: Contacts, first: int, end: int, spot: Spot, moment_us: int, gap_us: int, gap_all_us: int
-) -> bool:
+def refuse_offer(terms: Terms, verdicts: Verdicts, t: int, o: int, reason: int, cap: int) -> None:
+    """Note a reason for one offer at one timing, unless an earlier one is noted already.
+
+    Of caps with one reason the first is told; before them one that allows none at all.
+    """
+    noted = verdicts.reason[t, o]
+    if (
+        noted == 0
+        or reason < noted
+        or (reason == noted and cap < verdicts.cap[t, o] and verdicts.cap[t, o] != terms.barred_by[o])
+    ):
+        verdicts.reason[t, o] = reason
+        verdicts.cap[t, o] = cap
+
+
+@kernel
+def too_near(recent: Recent, channel: int, moment_us: int, gap_us: int, gap_all_us: int) -> bool:
     """Whether another contact lies within the gap of its channel or of all, before or after. Released, it was none."""
-    for i in range(first, end):
-        entry = contacts[i]
-        if entry["state"] >= SUPPRESS_OFFER or entry["state"] == RELEASED:
+    for i in range(recent.size[0]):
+        if not recent.units[i] & FELT:
             continue
-        near_us = max(gap_us, gap_all_us) if entry["channel"] == spot.channel else gap_all_us
-        if abs(entry["time_us"] - moment_us) < near_us:
+        near_us = max(gap_us, gap_all_us) if recent.keys[1, i] == channel else gap_all_us
+        if abs(recent.time_us[i] - moment_us) < near_us:
             return True
     return False
 
@@ -175,16 +282,23 @@ def is_crowded(terms: Terms, contacts: Contacts, first: int, end: int, now_us: i
 
 @kernel
 def judge_timings(
-    terms: Terms, contacts: Contacts, first: int, end: int, spot: Spot, own: Own, verdicts: Verdicts
+    terms: Terms, contacts: Contacts, first: int, end: int, recent: Recent, spot: Spot, own: Own, verdicts: Verdicts
 ) -> None:
-    """Judge what concerns every offer of the spot alike: slot, quiet hours, room in the ledger, gap, three scopes."""
-    n_timings = spot.moments.shape[0]
+    """Judge what concerns every offer of the spot alike: slot, quiet hours, room in the ledger, gap, three scopes.
+
+    Lists the timings that are judged, and those that are open.
+    """
     gap_us = terms.gap_us[spot.channel]
     has_gap = gap_us > 0 or terms.gap_all_us > 0
     crowded = is_crowded(terms, contacts, first, end, spot.now_us)
-    for t in range(n_timings):
-        verdict = verdicts.timing[t]
+    judged = 0
+    for t in range(spot.moments.shape[0]):
         moment = spot.moments[t]
+        if not moment["judged"]:
+            continue
+        verdicts.timings[judged] = t
+        judged += 1
+        verdict = verdicts.timing[t]
         verdict["reason"] = 0
         verdict["cap"] = -1
         verdict["room"] = 0 if has_gap else PLENTY
@@ -197,7 +311,7 @@ def judge_timings(
         if (
             has_gap
             and not in_hand(contacts, first, end, spot, moment["time_us"], 1)
-            and too_near(contacts, first, end, spot, moment["time_us"], gap_us, terms.gap_all_us)
+            and too_near(recent, spot.channel, moment["time_us"], gap_us, terms.gap_all_us)
         ):
             refuse(verdict, MINIMUM_GAP, -1)
     for c in range(terms.caps.shape[0]):
@@ -209,92 +323,151 @@ def judge_timings(
         if not terms.keys[c, key]:
             continue
         adds = own.profile if scope == 0 else (own.channel[key] if scope == 1 else own.placement[key])
-        n = unit_times(contacts, first, end, scope, key, cap["counts"], spot.now_us, verdicts.times)
-        for t in range(n_timings):
+        n = units_of(recent, scope, key, cap["counts"])
+        for j in range(judged):
+            t = verdicts.timings[j]
             if in_hand(contacts, first, end, spot, spot.moments[t]["time_us"], scope):
                 continue
-            left = cap["limit"] - used(terms, c, spot, t, verdicts.times, n)
+            left = cap["limit"] - used(recent, n, terms, c, spot, t)
             if left <= 0:
                 refuse(verdicts.timing[t], CAP_PROFILE + 10 * scope, c)
             verdicts.timing[t]["room"] = min(verdicts.timing[t]["room"], max(left - adds, 0))
+    opened = 0
+    for j in range(judged):
+        t = verdicts.timings[j]
+        if spot.moments[t]["here"] and verdicts.timing[t]["reason"] == 0:
+            verdicts.open[opened] = t
+            opened += 1
+    verdicts.size[1] = judged
+    verdicts.size[2] = opened
 
 
 @kernel
-def close_key(
-    terms: Terms, c: int, key: int, contacts: Contacts, first: int, end: int, spot: Spot, adds: int, verdicts: Verdicts
-) -> None:
-    """Judge one offer or group under cap `c` and write the verdict to every offer it covers."""
+def close(terms: Terms, c: int, t: int, o: int, left: int, adds: int, verdicts: Verdicts) -> None:
+    """Write what cap `c` has left for one offer at one timing."""
+    verdicts.room[t, o] = min(verdicts.room[t, o], max(left - adds, 0))
+    if left <= 0:
+        refuse_offer(terms, verdicts, t, o, CAP_PROFILE + 10 * terms.caps[c]["scope"], c)
+
+
+@kernel
+def count_keys(terms: Terms, c: int, recent: Recent, spot: Spot, verdicts: Verdicts) -> int:
+    """List the groups or offers of cap `c` that the ledger names; count the units of each at the timings judged.
+
+    Returns how many are listed; they are marked as seen.
+    """
     cap = terms.caps[c]
     scope = cap["scope"]
-    n = unit_times(contacts, first, end, scope, key, cap["counts"], spot.now_us, verdicts.times)
-    for t in range(spot.moments.shape[0]):
-        left = cap["limit"] - used(terms, c, spot, t, verdicts.times, n)
-        for o in range(verdicts.offer.shape[1]):
-            if (terms.offer_group[o] if scope == 3 else o) != key:
-                continue
-            verdict = verdicts.offer[t, o]
-            verdict["room"] = min(verdict["room"], max(left - adds, 0))
-            if left <= 0:
-                refuse(verdict, CAP_PROFILE + 10 * scope, c)
+    rolling_us = cap["rolling_us"]
+    bit = unit_bit(scope, cap["counts"])
+    named = 0
+    for i in range(recent.size[0]):
+        key = recent.keys[scope, i]
+        if key < 0 or not recent.units[i] & bit or not terms.keys[c, key]:
+            continue
+        if not verdicts.seen[key]:
+            verdicts.seen[key] = True
+            verdicts.ahead[key] = False
+            for j in range(verdicts.size[1]):
+                verdicts.counted[key, verdicts.timings[j]] = 0
+            verdicts.named[named] = key
+            named += 1
+        time_us = recent.time_us[i]
+        for j in range(verdicts.size[1]):
+            t = verdicts.timings[j]
+            if rolling_us > 0:
+                moment_us = spot.moments[t]["time_us"]
+                if time_us > moment_us:
+                    verdicts.ahead[key] = True
+                elif time_us > moment_us - rolling_us:
+                    verdicts.counted[key, t] += 1
+            elif spot.window_us[c, t, 0] <= time_us < spot.window_us[c, t, 1]:
+                verdicts.counted[key, t] += 1
+    for k in range(named):
+        key = verdicts.named[k]
+        if verdicts.ahead[key]:  # then the fullest window has to be looked for
+            n = units_of(recent, scope, key, cap["counts"])
+            for j in range(verdicts.size[1]):
+                t = verdicts.timings[j]
+                verdicts.counted[key, t] = fullest_window(recent.times, n, spot.moments[t]["time_us"], rolling_us)
+    return named
 
 
 @kernel
 def suppress(terms: Terms, contacts: Contacts, i: int, spot: Spot, verdicts: Verdicts) -> None:
     """Apply one suppression to the offer or group that it names, at every moment it lasts beyond."""
     entry = contacts[i]
-    for t in range(spot.moments.shape[0]):
-        if entry["ends_us"] <= spot.moments[t]["time_us"]:
+    by_offer = entry["state"] == SUPPRESS_OFFER
+    key = entry["offer"] if by_offer else entry["group"]
+    if key < 0:
+        return
+    for k in range(verdicts.size[0]):
+        o = verdicts.offers[k]
+        if (o if by_offer else terms.offer_group[o]) != key:
             continue
-        for o in range(verdicts.offer.shape[1]):
-            if entry["state"] == SUPPRESS_OFFER:
-                hit = entry["offer"] == o
-            else:
-                hit = entry["group"] >= 0 and entry["group"] == terms.offer_group[o]
-            if hit:
-                refuse(verdicts.offer[t, o], SUPPRESSED, -1)
+        for j in range(verdicts.size[1]):
+            t = verdicts.timings[j]
+            if entry["ends_us"] > spot.moments[t]["time_us"]:
+                refuse_offer(terms, verdicts, t, o, SUPPRESSED, -1)
 
 
 @kernel
-def judge_offers(
-    terms: Terms, contacts: Contacts, first: int, end: int, spot: Spot, own: Own, verdicts: Verdicts
-) -> None:
+def judge_offers(terms: Terms, contacts: Contacts, recent: Recent, spot: Spot, own: Own, verdicts: Verdicts) -> None:
     """Judge what concerns single offers: the end of their validity, suppressions, group caps, offer caps.
 
     A key that the ledger does not name is unused: all its cap can do is to allow none at all, and to bound the room.
     """
-    n_timings, n_offers = verdicts.offer.shape
-    for t in range(n_timings):
-        for o in range(n_offers):
-            verdict = verdicts.offer[t, o]
-            verdict["reason"] = 0
-            verdict["cap"] = -1
-            verdict["room"] = PLENTY
-            if spot.moments[t]["time_us"] >= terms.valid_until_us[o]:
-                refuse(verdict, TIMING_PASSED, -1)
-            for c in range(terms.caps.shape[0]):
-                cap = terms.caps[c]
-                if cap["scope"] < 3:
-                    continue
-                key = terms.offer_group[o] if cap["scope"] == 3 else o
-                if key < 0 or not terms.keys[c, key]:
-                    continue
-                adds = own.entries if cap["scope"] == 3 else own.same_offer
-                verdict["room"] = min(verdict["room"], max(cap["limit"] - adds, 0))
-                if cap["limit"] <= 0:
-                    refuse(verdict, CAP_PROFILE + 10 * cap["scope"], c)
-    for i in range(first, end):
-        if contacts[i]["state"] == SUPPRESS_OFFER or contacts[i]["state"] == SUPPRESS_GROUP:
-            suppress(terms, contacts, i, spot, verdicts)
+    for k in range(verdicts.size[0]):
+        o = verdicts.offers[k]
+        room = PLENTY
+        if terms.group_limit[o] < PLENTY:
+            room = max(terms.group_limit[o] - own.entries, 0)
+        if terms.offer_limit[o] < PLENTY:
+            room = min(room, max(terms.offer_limit[o] - own.same_offer, 0))
+        by = terms.barred_by[o]
+        reason = 0 if by < 0 else CAP_PROFILE + 10 * terms.caps[by]["scope"]
+        for j in range(verdicts.size[1]):
+            t = verdicts.timings[j]
+            passed = spot.moments[t]["time_us"] >= terms.valid_until_us[o]
+            verdicts.room[t, o] = room
+            verdicts.reason[t, o] = TIMING_PASSED if passed else reason
+            verdicts.cap[t, o] = -1 if passed else by
+    for i in range(recent.size[1]):
+        suppress(terms, contacts, recent.suppressions[i], spot, verdicts)
     for c in range(terms.caps.shape[0]):
-        scope = terms.caps[c]["scope"]
-        if scope < 3:
+        cap = terms.caps[c]
+        if cap["scope"] != 3 and cap["scope"] != 4:
             continue
-        verdicts.seen[:] = False
-        for i in range(first, end):
-            key = contacts[i]["group"] if scope == 3 else contacts[i]["offer"]
-            if key < 0 or contacts[i]["state"] >= SUPPRESS_OFFER or verdicts.seen[key] or not terms.keys[c, key]:
+        adds = own.entries if cap["scope"] == 3 else own.same_offer
+        named = count_keys(terms, c, recent, spot, verdicts)
+        if named == 0:
+            continue
+        for k in range(verdicts.size[0]):
+            o = verdicts.offers[k]
+            key = terms.offer_group[o] if cap["scope"] == 3 else o
+            if key < 0 or not verdicts.seen[key]:
                 continue
-            verdicts.seen[key] = True
-            close_key(
-                terms, c, key, contacts, first, end, spot, own.entries if scope == 3 else own.same_offer, verdicts
-            )
+            for j in range(verdicts.size[1]):
+                t = verdicts.timings[j]
+                close(terms, c, t, o, cap["limit"] - verdicts.counted[key, t], adds, verdicts)
+        for k in range(named):
+            verdicts.seen[verdicts.named[k]] = False
+
+
+@kernel
+def judge_group(terms: Terms, recent: Recent, spot: Spot, group: int, verdicts: Verdicts) -> None:
+    """Bring the verdicts on a group's offers up to date after one of them was picked."""
+    for c in range(terms.caps.shape[0]):
+        cap = terms.caps[c]
+        if cap["scope"] != 3 or group < 0 or not terms.keys[c, group]:
+            continue
+        n = units_of(recent, 3, group, cap["counts"])
+        for j in range(verdicts.size[1]):
+            t = verdicts.timings[j]
+            left = cap["limit"] - used(recent, n, terms, c, spot, t)
+            if left > 0:
+                continue
+            for k in range(verdicts.size[0]):
+                o = verdicts.offers[k]
+                if terms.offer_group[o] == group:
+                    close(terms, c, t, o, left, 0, verdicts)

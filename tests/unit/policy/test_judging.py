@@ -10,7 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from takt.policy.contacts import CONTACT, Contacts, counts_as, fullest_window
-from takt.policy.judging import CAP, MOMENT, PLENTY, VERDICT, Own, Spot, Terms, Verdicts, judge_offers, judge_timings
+from takt.policy.judging import (
+    CAP,
+    MOMENT,
+    PLENTY,
+    Own,
+    Spot,
+    Terms,
+    Verdicts,
+    judge_group,
+    judge_offers,
+    judge_timings,
+    matters_since,
+    terms,
+    verdicts_for,
+)
+from takt.policy.recent import Recent, recall, recent_for, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,24 +226,45 @@ def as_terms(case: Case) -> Terms:
     keys = np.array([cap.keys for cap in case.caps], np.bool_).reshape(len(case.caps), OFFERS)
     caps = np.array([(cap.scope, cap.limit, cap.width, cap.counts) for cap in case.caps], CAP)
     gaps, groups = np.array(case.gaps, np.int64), np.array(OFFER_GROUP, np.int64)
-    return Terms(caps, keys, gaps, groups, np.array(VALID_UNTIL, np.int64), case.max_entries, KEPT, case.gap_all)
+    return terms(
+        caps=caps,
+        keys=keys,
+        gap_us=gaps,
+        offer_group=groups,
+        valid_until_us=np.array(VALID_UNTIL, np.int64),
+        max_entries=case.max_entries,
+        keep_us=KEPT,
+        gap_all_us=case.gap_all,
+    )
 
 
 def as_spot(case: Case) -> Spot:
     """The spot as the kernels take it."""
     window = np.array([[cap.window] * TIMINGS for cap in case.caps], np.int64).reshape(len(case.caps), TIMINGS, 2)
-    moments = np.array([(m, m + 1, o, q) for m, o, q in zip(case.moments, case.open, case.quiet, strict=True)], MOMENT)
+    moments = np.array(
+        [(m, m + 1, o, q, True, True) for m, o, q in zip(case.moments, case.open, case.quiet, strict=True)], MOMENT
+    )
     return Spot(np.uint64(case.decision), case.channel, case.placement, NOW, moments, window)
 
 
-def scratch() -> Verdicts:
-    """Room for verdicts, filled with nonsense: the kernels must write everything they answer for."""
-    return Verdicts(
-        np.full(TIMINGS, 77, VERDICT),
-        np.full((TIMINGS, OFFERS), 77, VERDICT),
-        np.zeros(16, np.int64),
-        np.ones(OFFERS, np.bool_),
-    )
+def nonsense() -> tuple[Verdicts, Recent]:
+    """Room for verdicts on all offers, filled with nonsense: the kernels must write everything they answer for."""
+    verdicts, recent = verdicts_for(TIMINGS, OFFERS, OFFERS), recent_for(17)
+    for array in (verdicts.timings, verdicts.open, verdicts.size, verdicts.reason, verdicts.cap, verdicts.room):
+        array[:] = 77
+    for field in ("reason", "cap", "room"):
+        verdicts.timing[field] = 77
+    verdicts.offers[:], verdicts.size[0] = np.arange(OFFERS), OFFERS
+    return verdicts, recent
+
+
+def judged(case: Case, verdicts: Verdicts, recent: Recent) -> None:
+    """Judge every timing and offer of a case."""
+    contacts, policy, spot = as_contacts(case), as_terms(case), as_spot(case)
+    since = matters_since(policy, spot.window_us, NOW)
+    recall(contacts, 0, len(case.entries), since, NOW, recent)
+    judge_timings(policy, contacts, 0, len(case.entries), recent, spot, OWN, verdicts)
+    judge_offers(policy, contacts, recent, spot, OWN, verdicts)
 
 
 OWN = Own(2, np.array([1, 2]), np.array([1, 1, 2]), 3, 1)
@@ -238,30 +274,58 @@ OWN = Own(2, np.array([1, 2]), np.array([1, 1, 2]), 3, 1)
 @given(cases)
 def test_verdicts_are_those_of_the_obvious_reading(case: Case) -> None:
     """Every timing and every offer gets the reason that a slow reading of the policy gives it."""
-    verdicts = scratch()
-    contacts, terms, spot = as_contacts(case), as_terms(case), as_spot(case)
-    judge_timings(terms, contacts, 0, len(case.entries), spot, OWN, verdicts)
-    judge_offers(terms, contacts, 0, len(case.entries), spot, OWN, verdicts)
-    assert [timing_verdict(case, t) for t in range(TIMINGS)] == verdicts.timing["reason"].tolist()
-    assert [[offer_verdict(case, t, o) for o in range(OFFERS)] for t in range(TIMINGS)] == verdicts.offer[
-        "reason"
-    ].tolist()
+    verdicts, recent = nonsense()
+    judged(case, verdicts, recent)
+    expected = [timing_verdict(case, t) for t in range(TIMINGS)]
+    assert expected == verdicts.timing["reason"].tolist()
+    assert [t for t, reason in enumerate(expected) if not reason] == verdicts.open[: verdicts.size[2]].tolist()
+    assert [[offer_verdict(case, t, o) for o in range(OFFERS)] for t in range(TIMINGS)] == verdicts.reason.tolist()
+
+
+picks = st.tuples(st.integers(0, OFFERS - 1), st.integers(0, TIMINGS - 1), st.sampled_from([0, 40]))
+
+
+@settings(max_examples=2000)
+@given(cases, st.lists(picks, min_size=1, max_size=3))
+def test_verdicts_brought_up_to_date_are_those_of_the_ledger_with_the_picks(
+    case: Case, picked: list[tuple[int, int, int]]
+) -> None:
+    """After each pick, what is brought up to date says the same of all others as judging everything anew."""
+    verdicts, recent = nonsense()
+    judged(case, verdicts, recent)
+    policy, spot = as_terms(case), as_spot(case)
+    others = set(range(OFFERS))
+    for o, t, lasts in picked:
+        moment = case.moments[t]
+        made = Seen(moment, moment + lasts, case.decision, o, case.channel, case.placement, 0)
+        case = replace(case, entries=(*case.entries, made))
+        contacts = as_contacts(case)
+        remember(contacts, 0, len(case.entries) - 1, NOW, recent)
+        judge_timings(policy, contacts, 0, len(case.entries), recent, spot, OWN, verdicts)
+        judge_group(policy, recent, spot, OFFER_GROUP[o], verdicts)
+        others.discard(o)
+        fresh, again = nonsense()
+        judged(case, fresh, again)
+        assert fresh.timing["reason"].tolist() == verdicts.timing["reason"].tolist()
+        assert fresh.timing["cap"].tolist() == verdicts.timing["cap"].tolist()
+        assert fresh.open[: fresh.size[2]].tolist() == verdicts.open[: verdicts.size[2]].tolist()
+        assert fresh.reason[:, sorted(others)].tolist() == verdicts.reason[:, sorted(others)].tolist()
+        alive = (verdicts.cap >= 0)[:, sorted(others)]
+        assert fresh.cap[:, sorted(others)][alive].tolist() == verdicts.cap[:, sorted(others)][alive].tolist()
 
 
 @settings(max_examples=1000)
 @given(cases, st.lists(entries.filter(lambda e: e.state < 16), max_size=4))
 def test_room_others_may_use_never_lets_a_cap_be_exceeded(case: Case, others: list[Seen]) -> None:
     """Where others append no more than the room, what was allowed still is, and our own contacts fit besides."""
-    verdicts = scratch()
-    contacts, terms, spot = as_contacts(case), as_terms(case), as_spot(case)
-    judge_timings(terms, contacts, 0, len(case.entries), spot, OWN, verdicts)
-    judge_offers(terms, contacts, 0, len(case.entries), spot, OWN, verdicts)
+    verdicts, recent = nonsense()
+    judged(case, verdicts, recent)
     fresh = tuple(Seen(e.time, e.ends, 90 + i, e.offer, e.channel, e.placement, e.state) for i, e in enumerate(others))
     for t in range(TIMINGS):
         for o in range(OFFERS):
-            if verdicts.timing[t]["reason"] or verdicts.offer[t, o]["reason"]:
+            if verdicts.timing[t]["reason"] or verdicts.reason[t, o]:
                 continue
-            room = min(verdicts.timing[t]["room"], verdicts.offer[t, o]["room"])
+            room = min(verdicts.timing[t]["room"], verdicts.room[t, o])
             later = replace(case, entries=fresh[:room] + case.entries)
             if case.gaps[case.channel] or case.gap_all:
                 assert 0 == room
@@ -288,7 +352,6 @@ def test_an_expired_hold_counts_as_decision_only() -> None:
 def test_room_is_plenty_where_nothing_limits() -> None:
     """Without caps and gaps others may do what they like."""
     case = Case((), (), (0, 0), (NOW,) * TIMINGS, (True,) * TIMINGS, (False,) * TIMINGS, 1, 0, 0, 100, 0)
-    verdicts = scratch()
-    judge_timings(as_terms(case), as_contacts(case), 0, 0, as_spot(case), OWN, verdicts)
-    judge_offers(as_terms(case), as_contacts(case), 0, 0, as_spot(case), OWN, verdicts)
-    assert {PLENTY} == set(verdicts.timing["room"].tolist()) | set(verdicts.offer["room"].reshape(-1).tolist())
+    verdicts, recent = nonsense()
+    judged(case, verdicts, recent)
+    assert {PLENTY} == set(verdicts.timing["room"].tolist()) | set(verdicts.room.reshape(-1).tolist())

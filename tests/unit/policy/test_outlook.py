@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from takt.catalog.snapshot import Counts, Scope
 from takt.domain.ledger import EntryState
-from takt.policy.contacts import CONTACT, counts_as, fullest_window, unit_times
+from takt.policy import recent as kernels
+from takt.policy.contacts import CONTACT, counts_as, fullest_window
 from takt.policy.moments import FOREVER_US
 from takt.policy.outlook import Unit, next_us, outlook, units_of
 
@@ -52,10 +53,12 @@ def test_next_moment_is_the_first_that_the_policy_allows(
     contacts = np.zeros(len(rows), CONTACT)
     for at, (time, lasts, decision, offer, group, channel, placement, state) in enumerate(rows):
         contacts[at] = (time, time + lasts, decision, offer, group, channel, placement, state)
-    out = np.zeros(len(rows), np.int64)
+    ledger = kernels.recent_for(len(rows))
+    out = ledger.times
 
     def used(moment: int) -> int:
-        n = unit_times(contacts, 0, len(rows), int(scope), 0, int(counts), moment, out)
+        kernels.recall(contacts, 0, len(rows), 0, moment, ledger)
+        n = kernels.units_of(ledger, int(scope), 0, int(counts))
         if rolling:
             return int(fullest_window(out, n, moment, rolling))
         start, end = week(moment)
