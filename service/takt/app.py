@@ -66,6 +66,8 @@ CATALOGS_WAITING: Final = 4
 """Each may take a minute."""
 WATCH_S: Final = 0.5
 """How often the embedded store is looked after."""
+LOG_WATCH_S: Final = 15.0
+"""How often it is looked how much of the decision log waits in the store."""
 UPKEEP_S: Final = 1.0
 """How often totals are seen to."""
 FOLLOW_S: Final = 0.5
@@ -116,7 +118,13 @@ async def serve(
         if on_ready:
             on_ready(listening)
 
-        async with told_by_signals(stop), looked_after(parts), kept_up(parts, metrics), followed(parts):
+        async with (
+            told_by_signals(stop),
+            looked_after(parts),
+            kept_up(parts, metrics),
+            log_watched(parts, metrics),
+            followed(parts),
+        ):
             await stop.wait()
             await drain(edge, settings.grace_s)
     _log.info("stopped")
@@ -443,6 +451,34 @@ async def make_ready(edge: Edge, parts: Parts) -> None:
     """Warm up, and turn to the catalog that is in force."""
     await edge.decisions.ask(warm_up(parts.engine.force))
     await catch_up(parts)
+
+
+@asynccontextmanager
+async def log_watched(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
+    """Tell how much of the decision log waits in the store, and how old it is: whether somebody exports it."""
+
+    def once() -> None:
+        if is_up(parts.store):
+            extents = [extent for extent in parts.store.decision_log.extents() if extent.entries]
+            oldest_ms = min((extent.first.ms for extent in extents), default=0)
+            age_s = max(0.0, SystemClock().now_us() / SECOND_US - oldest_ms / 1_000) if oldest_ms else 0.0
+            metrics.log(sum(extent.entries for extent in extents), age_s)
+
+    async def watch() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(once)
+            except StoreError as error:
+                _log.warning("log_not_watched", exc_info=error)
+            await asyncio.sleep(LOG_WATCH_S)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def catch_up(parts: Parts) -> bool:

@@ -117,6 +117,12 @@ class Metrics:
             "1 if the workspace that this replica was started with is not the catalog that was in force.",
             registry=registry,
         )
+        self._log_entries = Gauge(
+            "takt_log_entries", "Entries of the decision log that are in the store.", registry=registry
+        )
+        self._log_oldest = Gauge(
+            "takt_log_oldest_seconds", "Age of the oldest entry of the decision log in the store.", registry=registry
+        )
         self._waiting = Gauge("takt_waiting", "Calls that wait for their batch.", ["queue"], registry=registry)
         self._store_up = Gauge(
             "takt_store_up", "1 while the store answers, 0 while it is left alone.", registry=registry
@@ -204,6 +210,11 @@ class Metrics:
     def workspace_differs(self, *, differs: bool) -> None:
         """Whether the workspace at the start was not what is in force."""
         self._differs.set(float(differs))
+
+    def log(self, entries: int, oldest_s: float) -> None:
+        """How much of the decision log waits in the store to be exported and trimmed."""
+        self._log_entries.set(entries)
+        self._log_oldest.set(oldest_s)
 
     def watch_store(self, up: Callable[[], bool]) -> None:
         """Read whether the store answers whenever metrics are read."""

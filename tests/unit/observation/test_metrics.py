@@ -162,3 +162,11 @@ def test_an_address_in_use_is_named() -> None:
         pytest.raises(ExpositionError, match=rf"^127\.0\.0\.1:{first.port} cannot be listened on: "),
     ):
         Exposition(CollectorRegistry(), "127.0.0.1", first.port)
+
+
+def test_the_log_that_waits_is_told() -> None:
+    """How much nobody has exported yet, and for how long: what fills a store."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.log(1_200, 45.5)
+
+    assert {"takt_log_entries": 1_200, "takt_log_oldest_seconds": 45.5}.items() <= samples(metrics).items()
