@@ -36,6 +36,8 @@ SCORE: Final = np.dtype(
     ]
 )
 """The factors of `takt.domain.decision.Score`, NaN for silence."""
+BLOCK_ROWS: Final = 16_384
+"""Rows whose candidates are copied together."""
 NONE: Final = -1
 """Code where there is no name: the offer of silence."""
 
@@ -87,12 +89,16 @@ class Candidates:
 
     def take(self, rows: npt.NDArray[np.intp] | Bools) -> Candidates:
         """Some rows."""
-        counts = np.diff(self.first)
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        sizes = counts[chosen]
+        sizes = np.diff(self.first)[chosen]
         first = np.concatenate(([0], np.cumsum(sizes)))
-        at = np.repeat(self.first[chosen] - first[:-1], sizes) + np.arange(first[-1])
-        return Candidates(first, self.offer[at])
+        offers = np.empty(first[-1], np.int32)
+        for start in range(0, len(chosen), BLOCK_ROWS):  # positions of all at once would be larger than what is taken
+            end = min(start + BLOCK_ROWS, len(chosen))
+            shift = self.first[chosen[start:end]] - first[start:end]
+            at = np.repeat(shift, sizes[start:end]) + np.arange(first[start], first[end])
+            offers[first[start] : first[end]] = self.offer[at]
+        return Candidates(first, offers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,8 +237,9 @@ class Logged:
     def take(self, rows: Bools | npt.NDArray[np.intp]) -> Logged:
         """Some slots, with all decisions: for splits."""
         slots = self.slots
-        return replace(self, slots=Slots(**{name: _taken(getattr(slots, name), rows) for name in Slots.__slots__}))
+        return replace(self, slots=Slots(**{name: taken(getattr(slots, name), rows) for name in Slots.__slots__}))
 
 
-def _taken(column: Any, rows: Bools | npt.NDArray[np.intp]) -> Any:
+def taken(column: Any, rows: Bools | npt.NDArray[np.intp]) -> Any:
+    """Some rows of a column of any kind."""
     return column.take(rows) if isinstance(column, Coded | Candidates) else column[rows]

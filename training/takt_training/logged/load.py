@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from takt.catalog.legend import Legend, parse_legend
 from takt.errors import NotFoundError, PreconditionError, RecordError
@@ -13,7 +15,7 @@ from takt.features.spec import FeatureSpec
 from takt_training.archive.directory import files, texts
 from takt_training.archive.positions import read_positions
 from takt_training.archive.tables import DECISIONS, FEEDBACK
-from takt_training.logged.dataset import Decisions, Logged, Offers, Slots, SlotState
+from takt_training.logged.dataset import Decisions, Logged, Offers, Slots, SlotState, taken
 from takt_training.logged.goal import Goal
 from takt_training.logged.guards import check, used_again
 from takt_training.logged.outcomes import Outcomes, join, read_events
@@ -72,6 +74,13 @@ def _settled(
     row_of = np.full(len(kept), -1)
     row_of[order] = np.arange(len(order))
     slots = np.flatnonzero(kept[found.slot_decision])
+
+    def pulled(name: str, rows: npt.NDArray[np.intp]) -> Any:
+        # what was read is let go column by column: two copies of everything would not fit
+        column = getattr(found, name)
+        delattr(found, name)
+        return taken(column, rows)
+
     slots = slots[np.argsort(row_of[found.slot_decision[slots]], kind="stable")]
     names = {name: column.take(order) for name, column in found.names.items()}
     slot_names = {name: column.take(slots) for name, column in found.slot_names.items()}
@@ -89,22 +98,22 @@ def _settled(
     return Logged(
         spec=spec,
         decisions=Decisions(
-            id=found.id[order],
-            time_us=found.time_us[order],
+            id=pulled("id", order),
+            time_us=pulled("time_us", order),
             person=names.pop("profile_id"),
-            attempts=found.attempts[order],
-            profile=found.profile[order],
-            known=found.known[order],
-            context=found.context[order],
+            attempts=pulled("attempts", order),
+            profile=pulled("profile", order),
+            known=pulled("known", order),
+            context=pulled("context", order),
             **names,
         ),
         slots=Slots(
             decision=row_of[found.slot_decision[slots]],
-            slot=found.slot[slots],
-            offer_propensity=found.offer_propensity[slots],
-            arm_propensity=found.arm_propensity[slots],
-            candidates=found.candidates.take(slots),
-            score=found.score[slots],
+            slot=pulled("slot", slots),
+            offer_propensity=pulled("offer_propensity", slots),
+            arm_propensity=pulled("arm_propensity", slots),
+            candidates=pulled("candidates", slots),
+            score=pulled("score", slots),
             opens_us=outcomes.opens_us[slots],
             state=state,
             happened=outcomes.happened[slots],

@@ -71,8 +71,9 @@ class _Parts:
         for name, column in columns.items():
             self.parts.setdefault(name, []).append(column)
 
-    def __getitem__(self, name: str) -> Any:
-        return np.concatenate(self.parts[name])
+    def take(self, name: str) -> Any:
+        """One column of all files, which are forgotten: two copies of everything would not fit."""
+        return np.concatenate(self.parts.pop(name))
 
 
 def read(paths: Sequence[Path], spec: FeatureSpec, tell: Callable[[int], None]) -> Found | None:
@@ -164,11 +165,11 @@ class _Reader:
         parts = self._parts
 
         def named(column: str, name: str) -> Coded:
-            return self._vocabularies[name].coded(parts.parts[column])
+            return self._vocabularies[name].coded(parts.parts.pop(column))
 
         return Found(
             **{
-                name: parts[name]
+                name: parts.take(name)
                 for name in (
                     *("file", "partition", "entry_ms", "entry_sequence", "id", "time_us", "attempts", "known"),
                     *("readable", "written_us", "profile", "context", "slot_decision", "slot"),
@@ -177,9 +178,9 @@ class _Reader:
             },
             names={name: named(name, name) for name in DECISION_NAMES},
             slot_names={name: named(f"slot_{name}", name) for name in ("placement", "channel", "offer", *SLOT_NAMES)},
-            slot_times={name: parts[f"slot_{name}"] for name in SLOT_TIMES},
+            slot_times={name: parts.take(f"slot_{name}") for name in SLOT_TIMES},
             candidates=Candidates(
-                np.concatenate(([0], np.cumsum(parts["candidate_count"]))), parts["candidate"].astype(np.int32)
+                np.concatenate(([0], np.cumsum(parts.take("candidate_count")))), parts.take("candidate")
             ),
             without_draw=self._without_draw,
         )

@@ -1,0 +1,215 @@
+"""Exports a million logged decisions and turns them into examples, and shows what it takes.
+
+    python -m tests.proofs.log_scale [--quick]
+
+The records are those of the real engine on the demo's household profiles, with ids and times of their own; the log
+hands them out page by page as a store would. Time per million and the most memory that the process ever had are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from takt.catalog.legend import legend
+from takt.catalog.workspace import load_workspace
+from takt.clock import MINUTE_US, ManualClock
+from takt.decisionlog.codec import ProtobufCodec
+from takt.domain.feedback import FeedbackEvent
+from takt.domain.log import START, LogEntry, LogExtent, LogKind, LogPosition
+from takt.domain.request import DecideRequest, PlacementAsk
+from takt.engine.engine import Engine
+from takt.engine.force import force
+from takt.features.layout import layout_json
+from takt.features.record import pack_profiles
+from takt.memory.store import MemoryStore
+from takt.model.onnx import load_scorer
+from takt.model.prior import ConstantScorer
+from takt.ports import NullMeter, ProfileWrite
+from takt.v1 import decision_pb2, log_pb2
+from takt_training.archive.directory import opened
+from takt_training.archive.drain import Drain
+from takt_training.demo import people, places
+from takt_training.logged.goal import Goal
+from takt_training.logged.load import load
+from tests.proofs.figures import SHOWN, Figures
+from tests.proofs.grounds import HERO, TILES
+
+PARTITIONS: Final = 64
+BEGIN_MS: Final = 1_795_431_600_000
+STEP_MS: Final = 500
+"""Between two decisions of a partition: a million take some two hours."""
+MODELS: Final = 400
+"""Decisions of the real engine, of which all others are made."""
+EVENT_EVERY: Final = 3
+MOST_BYTES: Final = 4 * 1024**3
+
+
+def real_records() -> tuple[list[bytes], str, str, str, int]:
+    """Records of real decisions, with the catalog's version and legend, and the layout's text and fingerprint."""
+    catalog = load_workspace(places.workspace(None))
+    store = MemoryStore(ManualClock(BEGIN_MS * 1_000))
+    households = people.known(catalog.spec)[:MODELS]
+    records = pack_profiles(catalog.spec, [household.row for household in households], BEGIN_MS * 1_000)
+    store.put([ProfileWrite(h.profile_id, r, (), tightens=False) for h, r in zip(households, records, strict=True)])
+    engine = Engine(
+        force(catalog, load_scorer(places.model(None), catalog)),
+        store,
+        ProtobufCodec(PARTITIONS),
+        prior=ConstantScorer(),
+        clock=ManualClock(BEGIN_MS * 1_000),
+        meter=NullMeter(),
+        service_version="0",
+    )
+    asks = (PlacementAsk(HERO), PlacementAsk(TILES))
+    requests = [DecideRequest(f"r{n}", asks, profile_id=h.profile_id) for n, h in enumerate(households)]
+    for at in range(0, len(requests), 50):
+        engine.decide(requests[at : at + 50])
+    layout = layout_json(catalog.spec)
+    return (
+        [bytes(record) for kind, record in store.log if kind == "decision"],
+        catalog.version,
+        legend(catalog),
+        layout,
+        catalog.spec.layout_fingerprint,
+    )
+
+
+class LongLog:
+    """A log of so many decisions that are made as they are read; every third is followed by an event."""
+
+    store_id = "scale"
+    partitions = PARTITIONS
+
+    def __init__(self, decisions: int, records: Sequence[bytes], catalog: str, text: str) -> None:
+        self._each = decisions // PARTITIONS
+        self._models = []
+        for record in records:
+            kept = log_pb2.DecisionRecord.FromString(record)
+            self._models.append((kept, decision_pb2.DecideResponse.FromString(kept.answer)))
+        self._catalog, self._legend = catalog, text
+        self._codec = ProtobufCodec(PARTITIONS)
+
+    def extents(self) -> list[LogExtent]:
+        """See `takt.ports.DecisionLog`."""
+        last = LogPosition(BEGIN_MS + (self._each - 1) * STEP_MS, 1)
+        entries = self._each + len(range(0, self._each, EVENT_EVERY))
+        return [LogExtent(entries, entries, LogPosition(BEGIN_MS, 0), last)] * PARTITIONS
+
+    def read(self, partition: int, after: LogPosition, most: int) -> list[LogEntry]:
+        """See `takt.ports.DecisionLog`."""
+        first = 0 if after == START else (after.ms - BEGIN_MS) // STEP_MS + 1
+        return [
+            entry
+            for number in range(first, min(first + most // 2, self._each))
+            for entry in self._entries(partition, number)
+        ]
+
+    def trim(self, up_to: Sequence[LogPosition]) -> int:
+        """See `takt.ports.DecisionLog`."""
+        del up_to
+        return 0
+
+    def legends(self) -> dict[str, str]:
+        """See `takt.ports.DecisionLog`."""
+        return {self._catalog: self._legend}
+
+    def register_legend(self, catalog: str, legend: str) -> None:
+        """See `takt.ports.DecisionLog`."""
+
+    def _entries(self, partition: int, number: int) -> list[LogEntry]:
+        kept, answer = self._models[(number * PARTITIONS + partition) % len(self._models)]
+        ms = BEGIN_MS + number * STEP_MS
+        name = f"{number * PARTITIONS + partition:048x}"
+        kept.decision_id = answer.decision_id = name
+        kept.request_id = answer.request_id = name[-16:]
+        kept.profile_id = answer.profile_id = f"p{(number * PARTITIONS + partition) % 300_000}"
+        kept.decided_at_us = kept.snapshot_at_us = ms * 1_000
+        kept.answer = answer.SerializeToString()
+        made = [LogEntry(LogPosition(ms, 0), LogKind.DECISION, kept.SerializeToString(), "")]
+        if number % EVENT_EVERY == 0:
+            event = FeedbackEvent(
+                f"e{name[-16:]}",
+                "purchase" if number % 2 else "impression",
+                decision_id=name,
+                occurred_at_us=ms * 1_000,
+                value=1.5,
+            )
+            record = self._codec.encode_event(event, kept.profile_id, ms * 1_000)
+            made.append(LogEntry(LogPosition(ms, 1), LogKind.FEEDBACK, record, "APPLIED"))
+        return made
+
+
+class LongStore(MemoryStore):
+    """A store whose log is long."""
+
+    def __init__(self, log: LongLog) -> None:
+        super().__init__(ManualClock(BEGIN_MS * 1_000))
+        self.decision_log = log  # type: ignore[assignment]
+
+
+def most_bytes() -> int:
+    """The most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
+
+
+def prove(figures: Figures, directory: Path, wanted: int) -> None:
+    """Export, load, and count."""
+    figures.step(f"decide for {MODELS} households, as models for {wanted:,} decisions")
+    records, version, text, layout, fingerprint = real_records()
+    log = LongLog(wanted, records, version, text)
+    store = LongStore(log)
+    store.register_layout(fingerprint, layout)
+    decisions = wanted // PARTITIONS * PARTITIONS
+    figures.check("bytes_per_record", sum(map(len, records)) // len(records), SHOWN)
+    figures.step("export them")
+    begun = time.monotonic()
+    said = begun
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > 15:
+            said = time.monotonic()
+            figures.note(f"{done:,} of {total:,} after {said - begun:.0f} s")
+
+    with opened(directory) as archive:
+        done = Drain(store, archive, trim=False).run(tell)
+    seconds = time.monotonic() - begun
+    figures.check("decisions_exported", done.entries["decisions"], f"== {decisions}")
+    figures.check("export_seconds_per_million", round(seconds / decisions * 1e6, 1), SHOWN)
+    size = sum(path.stat().st_size for path in directory.rglob("*.parquet"))
+    figures.check("bytes_on_disk_per_decision", size // decisions, SHOWN)
+    figures.check("export_most_mb", round(most_bytes() / 1e6), f"<= {MOST_BYTES // 10**6}")
+    figures.step("turn them into examples")
+    begun = time.monotonic()
+    spec = load_workspace(places.workspace(None)).spec
+    logged = load(directory, spec, Goal(("purchase",), MINUTE_US))
+    seconds = time.monotonic() - begun
+    figures.check("decisions_loaded", len(logged.decisions), f">= {int(decisions * 0.8)}")
+    figures.check("slots_loaded", len(logged.slots), SHOWN)
+    figures.check("share_that_happened", round(float(np.mean(logged.slots.happened)), 4), "> 0.0")
+    figures.check("load_seconds_per_million", round(seconds / decisions * 1e6, 1), SHOWN)
+    figures.check("most_mb", round(most_bytes() / 1e6), f"<= {MOST_BYTES // 10**6}")
+
+
+def main() -> int:
+    """Run all checks; the exit code."""
+    parser = argparse.ArgumentParser(prog="prove-log-scale", description="Export a million decisions and load them.")
+    parser.add_argument("--quick", action="store_true", help="50,000 instead")
+    wanted = 50_000 if parser.parse_args().quick else 1_000_000
+    figures = Figures()
+    with tempfile.TemporaryDirectory(prefix="takt-proof-") as directory:
+        prove(figures, Path(directory), wanted)
+    return figures.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
