@@ -74,8 +74,7 @@ def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[s
     }
     if bench.only and not set(arguments.only) & set(SCENES):
         return wanted
-    if arguments.quick:
-        wanted["ledger"] = lambda: scenes.ledgers(bench, usual)
+    if arguments.quick and not set(arguments.only) & set(SCENES):
         return wanted
     wanted |= {
         "stream": lambda: scenes.stream(bench, usual),
@@ -95,7 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the ratios that fit into 50 s: 3 short rounds")
     parser.add_argument("--rounds", type=int, help="rounds of every scene (5; 3 with --quick)")
-    parser.add_argument("--seconds", type=float, help="seconds of load per subject and round (1.2; 0.6 with --quick)")
+    parser.add_argument("--seconds", type=float, help="seconds of load per subject and round (1.2; 0.5 with --quick)")
     parser.add_argument(
         "--only",
         action="append",
@@ -114,7 +113,7 @@ def _arguments() -> argparse.Namespace:
     )
     given = parser.parse_args()
     given.rounds = given.rounds or (3 if given.quick else 5)
-    given.seconds = given.seconds or (0.6 if given.quick else 1.2)
+    given.seconds = given.seconds or (0.5 if given.quick else 1.2)
     return given
 
 

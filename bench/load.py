@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -31,6 +31,8 @@ from bench.messages import Messages
 
 WARM_UP_S: Final = 0.25
 DRAIN_S: Final = 10.0
+PATIENCE_S: Final = 15.0
+"""Seconds of a run that is made again because nothing was answered in a shorter one."""
 MOST_CONNECTIONS: Final = 8
 MOST_TIMED: Final = 2_000_000
 TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -254,6 +256,8 @@ class Generator:
             raise SystemExit("the load generator ended; its error is above")
         load = Load(**json.loads(line))
         self._number = load.number
+        if not load.answers and not load.failed and job.seconds < PATIENCE_S:
+            return self.run(replace(job, seconds=PATIENCE_S))
         if not load.answers:
             raise SystemExit(f"{job.address} {job.method}: no answers, {load.failed} calls failed")
         return load
