@@ -7,7 +7,7 @@ import click
 from takt_training.demo import demo
 from takt_training.log_commands import log
 
-__all__ = ["demo", "log", "train"]
+__all__ = ["adapt", "demo", "log", "train"]
 
 WORKSPACE = Path("examples/complete_journey")
 OUT = Path("models/complete-journey/1.0.0")
@@ -116,3 +116,44 @@ def train(  # noqa: PLR0913 - one argument per option
         )
     if not ok:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("file", type=_FILE, metavar="ADAPT.YAML")
+@click.option(
+    "--workspace",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="The workspace that the bundle is for: its features are the model's columns.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the bundle goes.  [default: models/NAME/VERSION]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace another bundle in the same place.")
+def adapt(*, file: Path, workspace: Path, out: Path | None, overwrite: bool) -> None:
+    """Make a bundle of a fitted row-wise classifier, through the ONNX converter of its own library.
+
+    ADAPT.YAML names the model's file, its columns in order, goal, window and training period (docs/training.md). The
+    file is LightGBM's text (.txt), XGBoost's (.json, .ubj), ONNX, or a pickled scikit-learn model (.joblib, .pkl): that
+    runs what it holds, so open only your own. The bundle is held against the workspace as by `takt model check`.
+
+    \b
+    Examples:
+      takt adapt adapt.yaml --workspace my/workspace
+      takt model check models/my-model/1.0.0 --workspace my/workspace
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    from takt.catalog.workspace import load_workspace  # noqa: PLC0415  help should not wait for these
+    from takt_training import adapt_run  # noqa: PLC0415
+    from takt_training.adapt import all_columns  # noqa: PLC0415
+
+    adaptation, catalog = adapt_run.read_adaptation(file), load_workspace(workspace)
+    columns = adaptation.columns or all_columns(catalog.spec)
+    click.echo(f"converting {adaptation.model} ({len(columns)} columns)", err=True)
+    row = adapt_run.open_model(adaptation.model, len(columns))
+    out = Path("models") / adaptation.name / adaptation.version if out is None else out
+    click.echo("writing the bundle and holding it against the contract", err=True)
+    manifest = adapt_run.adapt(adaptation, row, catalog, out, overwrite=overwrite)
+    click.echo(f"{manifest.bundle} is in {out}; serve it with")
+    click.echo(f"  takt serve --workspace {workspace} --model {out}")

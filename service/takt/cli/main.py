@@ -31,6 +31,7 @@ OWN = {
 """Name to where it is and what it is for, so that the list of commands costs no import."""
 
 EXTRA = {
+    "adapt": "Make a bundle of a model of scikit-learn, LightGBM or XGBoost.",
     "demo": "Load real households, decide for some, and keep serving.",
     "log": "Export the decision log, with outcomes.",
     "train": "Train a model and write its bundle.",
