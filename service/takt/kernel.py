@@ -17,7 +17,7 @@ import numba
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOMS: Final = ("policy", "arbitration", "exploration", "engine")
+ROOMS: Final = ("policy", "arbitration", "exploration", "engine", "wire", "decisionlog")
 """Packages of `takt` that hold kernels."""
 NUMBERS: Final = ("domain/ledger.py", "domain/reasons.py")
 """Sources of the constants that kernels have compiled in."""
@@ -67,7 +67,8 @@ def kernel(function: F) -> F:
     """Compile `function` on first call; `function.py_func` stays the plain Python twin.
 
     A kernel allocates nothing: what it needs room for is handed to it. So its arrays are not counted by reference,
-    which would cost an atomic operation for each array of each call, several times the work in it.
+    which would cost an atomic operation for each array of each call, several times the work in it. One that is
+    called from Python returns no array either: it would give away a reference that nobody counted.
     """
     compiled = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
     return cast("F", compiled(function))  # its types do not know `_nrt`, which numba uses for kernels of its own

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from takt.catalog.snapshot import Exploration
+    from takt.catalog.snapshot import Catalog
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision
     from takt.domain.edition import Edition, Following, SourceFile
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.log import LogEntry, LogExtent, LogPosition
     from takt.domain.merge import Estate, Merges, MergeStep
-    from takt.domain.request import DecideRequest, Identity
+    from takt.domain.reasons import Cause
+    from takt.domain.request import Identity
     from takt.domain.totals import Book, CountedEvent, Pool, Transfer
 
 
@@ -75,8 +76,7 @@ class Spend:
     """One per unit, unless the decision itself is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One decided request, to be remembered and logged, with the contacts it makes."""
 
     request_id: str
@@ -84,12 +84,11 @@ class Entry:
     """16 bytes."""
     contacts: bytes
     """Zero or more ledger entries."""
-    record: bytes
+    record: bytes | memoryview
     """The decision log's record; given back as it is when the request is repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """All that a batch decided for one person, on one chained ledger, with one compare."""
 
     profile_id: str
@@ -567,58 +566,22 @@ class Scorer(Protocol):
         ...
 
 
-class RecordCodec(Protocol):
-    """The decision log's encoding. What is encoded can be decoded to the identical answer."""
+class Counted(NamedTuple):
+    """What became of some requests of a batch, for the metrics. Placements P, channels H."""
 
-    def encode(self, request: DecideRequest, decision: Decision, trace: Trace) -> bytes:
-        """One record."""
-        ...
-
-    def decode(self, record: bytes) -> Decision:
-        """The answer as it was given."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SlotTrace:
-    """One draw: what was chosen with which probability. `offer` is -1 for silence."""
-
-    placement: int
-    slot: int
-    offer: int
-    timing: int
-    tonality: int
-    offer_propensity: float
-    arm_propensity: float
-    offer_draw: float
-    arm_draw: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What was read and drawn for one decision, beyond the answer: enough to compute it again."""
-
-    request_digest: bytes
-    snapshot_us: int
-    profile: bytes | None
-    ledger: bytes
-    context: bytes
-    """The row of context features that the decision was computed on, packed."""
-    chained: int
-    """Position among this batch's decisions for the same person."""
-    chain: int
-    """How many those are."""
-    compare: bool
-    slack: int
-    slots: tuple[SlotTrace, ...]
-    reasons: tuple[bytes, ...]
-    """Per placement, one byte (`Reason`) per catalog offer."""
-    live: tuple[bytes, ...]
-    """Per placement, the offers that were live candidates for its first slot: bit i of byte i // 8, lowest first."""
-    max_offers: tuple[int, ...]
-    """Per placement."""
-    exploration: Exploration
-    """The rule and its parameters, as declared."""
+    catalog: Catalog
+    decisions: Mapping[tuple[bool, bool], int]
+    """By whether they are degraded and whether they are dry runs."""
+    attempts: Mapping[int, int]
+    """By number of attempts, without dry runs."""
+    causes: Sequence[Cause]
+    """What each degraded answer lacks, one after the other."""
+    statuses: npt.NDArray[np.int64]
+    """int64 [P, 5]: placements by what they got, 1 to 4 in the order of `Status`."""
+    reasons: npt.NDArray[np.int64]
+    """int64 [reasons]: offers left out, by `Reason`."""
+    offers: npt.NDArray[np.int64]
+    """int64 [H]: offers given."""
 
 
 class Meter(Protocol):
@@ -632,8 +595,16 @@ class Meter(Protocol):
         """A batch of this many requests was taken up."""
         ...
 
+    def settled(self, counted: Counted) -> None:
+        """Requests of a batch were answered as they were decided."""
+        ...
+
+    def repeated(self) -> None:
+        """A request that was decided before was given the same answer."""
+        ...
+
     def decided(self, decision: Decision) -> None:
-        """A request was answered."""
+        """A request was answered with fallbacks."""
         ...
 
     def refused(self, reason: str) -> None:
@@ -652,6 +623,12 @@ class NullMeter:
         """Forget it."""
 
     def batch(self, size: int) -> None:
+        """Forget it."""
+
+    def settled(self, counted: Counted) -> None:
+        """Forget it."""
+
+    def repeated(self) -> None:
         """Forget it."""
 
     def decided(self, decision: Decision) -> None:

@@ -12,7 +12,6 @@ import yaml
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
 from takt.clock import ManualClock
-from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.decision import Decision, PlacementDecision, decision_id
 from takt.domain.feedback import FeedbackEvent
 from takt.domain.profile import ProfilePut
@@ -26,6 +25,7 @@ from takt.features.layout import layout_json
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter, Store
 from tests.golden.tables import Example, Page, Step, moment_us
+from tests.unit.decisionlog.slow_writing import CheckedCodec
 
 UNSAID: Final = {Reason.NOT_FOR_PLACEMENT, Reason.OUTRANKED}
 """Reasons that tables leave out."""
@@ -55,7 +55,7 @@ class Play:
     events: int = 0
 
     def __post_init__(self) -> None:
-        codec = ProtobufCodec(64)
+        codec = CheckedCodec()
         self.engine = Engine(
             force(self.catalog, ConstantScorer(0.1)),
             self.store,

@@ -15,7 +15,6 @@ import yaml
 from takt.catalog import snapshot
 from takt.catalog.workspace import load_workspace
 from takt.clock import ManualClock
-from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.decision import Decision, PlacementDecision, RankedOffer, decision_id
 from takt.domain.feedback import FeedbackEvent
 from takt.domain.profile import ProfilePut
@@ -29,6 +28,7 @@ from takt.features.layout import layout_json
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import Group, NullMeter, Outcome
+from tests.unit.decisionlog.slow_writing import CheckedCodec
 from tests.unit.policy import reference
 from tests.unit.policy.reference import Book, Contact, Policy, Suppression
 
@@ -186,7 +186,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = InterruptedStore(self.clock)
-        in_force, codec = force(catalog_of(self.policy), ConstantScorer(0.1)), ProtobufCodec(64)
+        in_force, codec = force(catalog_of(self.policy), ConstantScorer(0.1)), CheckedCodec()
         one, other = (
             Engine(
                 in_force,

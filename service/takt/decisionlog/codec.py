@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
+from takt.decisionlog.record import RECORD_VERSION
+from takt.decisionlog.writing import write
 from takt.domain.contact import ChangeKind
 from takt.errors import RecordError
-from takt.v1 import decision_pb2, log_pb2, types_pb2
+from takt.v1 import decision_pb2, log_pb2
 from takt.wire import answer
+from takt.wire.asking import asking_of, requests_of
+from takt.wire.encoding.texts import texts_of
 from takt.wire.feedback import event_message
-from takt.wire.request import request_message
 
 if TYPE_CHECKING:
-    from takt.catalog.snapshot import Exploration
+    from takt.catalog.snapshot import Catalog
     from takt.domain.contact import LedgerChange
-    from takt.domain.decision import Decision, PlacementDecision
+    from takt.domain.decision import Decision, Versions
     from takt.domain.feedback import FeedbackEvent
     from takt.domain.request import DecideRequest
-    from takt.ports import SlotTrace, Trace
+    from takt.engine.asking import Asking
+    from takt.engine.codec import Letters
+    from takt.engine.compute import Computed
+    from takt.engine.force import Force
+    from takt.engine.ledgers import Made
+    from takt.wire.encoding.texts import Texts
 
-RECORD_VERSION: Final = 1
-"""Of the layout of records and of the derivation of draws."""
-RULE: Final[Mapping[str, Any]] = {
-    "greedy": types_pb2.EXPLORATION_RULE_GREEDY,
-    "epsilon": types_pb2.EXPLORATION_RULE_EPSILON,
-    "softmax": types_pb2.EXPLORATION_RULE_SOFTMAX,
-    "squarecb": types_pb2.EXPLORATION_RULE_SQUARE_CB,
-}
 CHANGE: Final[Mapping[ChangeKind, Any]] = {
     ChangeKind.RESET: log_pb2.LEDGER_CHANGE_RESET,
     ChangeKind.BACKFILL: log_pb2.LEDGER_CHANGE_BACKFILL,
@@ -38,45 +37,49 @@ CHANGE: Final[Mapping[ChangeKind, Any]] = {
 
 
 class ProtobufCodec:
-    """Implements `takt.ports.RecordCodec`. Holds no state but the number of the store's partitions."""
+    """Implements `takt.engine.codec.Codec`, `takt.ports.EventCodec` and `takt.ports.ChangeCodec`."""
 
     def __init__(self, partitions: int) -> None:
         """Encode for a store of so many partitions."""
         self._partitions = partitions
+        self._texts: list[tuple[Catalog, Texts]] = []
 
-    def encode(self, request: DecideRequest, decision: Decision, trace: Trace) -> bytes:
-        """One decision with everything needed to compute it again. The answer is kept byte for byte."""
-        return log_pb2.DecisionRecord(
-            record_version=RECORD_VERSION,
-            decision_id=decision.decision_id,
-            request_id=decision.request_id,
-            request_digest=trace.request_digest,
-            profile_id=decision.profile_id,
-            partition=zlib.crc32(decision.profile_id.encode()) % self._partitions,
-            decided_at_us=decision.decided_at_us,
-            snapshot_at_us=trace.snapshot_us,
-            versions=answer.versions(decision.versions),
-            stage=decision.stage,
-            request=request_message(request),
-            profile_record=trace.profile or b"",
-            ledger=trace.ledger,
-            context_record=trace.context,
-            attempts=decision.attempts,
-            commit_check=log_pb2.CommitCheck(compared=trace.compare, slack=trace.slack),
-            exploration=_exploration(trace.exploration),
-            chain=log_pb2.ChainPosition(index=trace.chained, length=trace.chain),
-            placements=[_placement(trace, n, placement) for n, placement in enumerate(decision.placements)],
-            degradations=[answer.degradation(d) for d in decision.degradations],
-            answer=answer.response(decision).SerializeToString(),
-        ).SerializeToString(deterministic=True)
+    def read(self, force: Force, requests: Sequence[DecideRequest]) -> Asking:
+        """See `takt.engine.codec.Codec`."""
+        return asking_of(force, requests)
 
-    def decode(self, record: bytes) -> Decision:
-        """The answer as it was given: it becomes the identical message again. Raises `RecordError` if it is damaged."""
+    def reread(self, force: Force, asking: Asking, indices: Sequence[int]) -> Asking:
+        """See `takt.engine.codec.Codec`."""
+        return asking_of(force, requests_of(asking, indices))
+
+    def write(self, computed: Computed, made: Made, versions: Versions) -> Letters:
+        """See `takt.engine.codec.Codec`."""
+        return write(computed, made, versions, texts=self._texts_of(computed.asking.force), partitions=self._partitions)
+
+    def answer_in(self, record: bytes) -> bytes:
+        """See `takt.engine.codec.Codec`."""
         try:
-            kept = log_pb2.DecisionRecord.FromString(record)
-            return answer.decision(decision_pb2.DecideResponse.FromString(kept.answer))
+            return log_pb2.DecisionRecord.FromString(record).answer
         except DecodeError as error:
             raise RecordError("a record of the decision log is damaged") from error
+
+    def encode(self, decision: Decision) -> bytes:
+        """See `takt.engine.codec.Codec`."""
+        return answer.response(decision).SerializeToString()
+
+    def decode(self, answered: bytes) -> Decision:
+        """See `takt.engine.codec.Codec`."""
+        return answer.decision(decision_pb2.DecideResponse.FromString(answered))
+
+    def _texts_of(self, force: Force) -> Texts:
+        """The names of a catalog as bytes, made once."""
+        for catalog, texts in self._texts:
+            if catalog is force.catalog:
+                return texts
+        made = texts_of(force.catalog)
+        # one in force, and one that is to come
+        self._texts = [*self._texts[-1:], (force.catalog, made)]
+        return made
 
     def encode_event(self, event: FeedbackEvent, profile_id: str, received_at_us: int) -> bytes:
         """One event, recorded for a profile (empty if only its decision is known), without its identity's value."""
@@ -99,49 +102,3 @@ class ProtobufCodec:
             removed=change.removed,
             added=change.added,
         ).SerializeToString(deterministic=True)
-
-
-def _exploration(declared: Exploration) -> log_pb2.Exploration:
-    """The rules with the parameters that each of them uses."""
-    offers = {"epsilon": declared.epsilon, "temperature": declared.temperature, "gamma": declared.gamma}
-    arms = {"epsilon": declared.arm_epsilon, "temperature": declared.arm_temperature}
-    return log_pb2.Exploration(
-        offers=_stage(declared.rule, offers), arms=_stage(declared.arm_rule, arms), silence_floor=declared.silence_floor
-    )
-
-
-_PARAMETER: Final = {"greedy": (), "epsilon": ("epsilon",), "softmax": ("temperature",), "squarecb": ("gamma",)}
-
-
-def _stage(rule: str, declared: Mapping[str, float]) -> log_pb2.ExplorationStage:
-    """One stage's rule with the parameters that it uses."""
-    return log_pb2.ExplorationStage(rule=RULE[rule], parameters={name: declared[name] for name in _PARAMETER[rule]})
-
-
-def _placement(trace: Trace, n: int, placement: PlacementDecision) -> log_pb2.PlacementRecord:
-    """What was decided and drawn for placement `n` of the request."""
-    return log_pb2.PlacementRecord(
-        placement=placement.placement,
-        status=answer.STATUS[placement.status],
-        max_offers=trace.max_offers[n],
-        live_offers=trace.live[n],
-        reason_codes=trace.reasons[n],
-        slots=[_slot(placement, slot) for slot in trace.slots if slot.placement == n],
-    )
-
-
-def _slot(placement: PlacementDecision, slot: SlotTrace) -> log_pb2.SlotRecord:
-    """One draw. The names of what was drawn are those of the answer, where slot k holds rank k + 1."""
-    record = log_pb2.SlotRecord(offer_propensity=slot.offer_propensity, offer_draw=slot.offer_draw)
-    if slot.offer < 0:
-        return record
-    shown = placement.offers[slot.slot]
-    record.offer = shown.offer
-    record.timing = shown.timing.slot
-    record.tonality = shown.tonality
-    record.form_of_address = answer.FORM_OF_ADDRESS[shown.form_of_address]
-    record.treatment = shown.treatment
-    record.arm_propensity = slot.arm_propensity
-    record.arm_draw = slot.arm_draw
-    record.score.CopyFrom(answer.score(shown.score))
-    return record

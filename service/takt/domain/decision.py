@@ -24,13 +24,18 @@ def person_address(profile_id: str) -> bytes:
     )
 
 
-def decision_id(profile_id: str, request_id: str) -> str:
-    """Hex of 24 bytes: 8 derived from person and request, then the person's address.
+def decision_bytes(profile_id: str, request_id: str, address: bytes) -> bytes:
+    """24 bytes: 8 derived from person and request, then the person's address.
 
     A repeat has the same id wherever it is decided, and feedback that carries nothing else finds its ledger.
     """
-    own = hashlib.blake2b(f"{profile_id}\x00{request_id}".encode(), digest_size=8, person=b"takt-decision").digest()
-    return (own + person_address(profile_id)).hex()
+    named = f"{profile_id}\x00{request_id}".encode()
+    return hashlib.blake2b(named, digest_size=8, person=b"takt-decision").digest() + address
+
+
+def decision_id(profile_id: str, request_id: str) -> str:
+    """`decision_bytes` as an answer states it, in hexadecimal digits."""
+    return decision_bytes(profile_id, request_id, person_address(profile_id)).hex()
 
 
 def ledger_code(decision: str) -> int:

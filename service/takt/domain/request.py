@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -56,17 +54,4 @@ class DecideRequest:
     explain: Explain = Explain.COUNTS
     allow_duplicates: bool = False
     deadline_us: int = 0
-    """On the clock's monotonic scale; 0 means none. Not part of the digest: a repeat has another deadline."""
-
-    def digest(self) -> bytes:
-        """16 bytes that two requests share exactly if they ask the same. Deadlines do not count."""
-        asked = [
-            self.profile_id,
-            [(i.namespace, i.value) for i in self.identities],
-            [(p.placement, p.max_offers) for p in self.placements],
-            sorted((k, type(v).__name__, v) for k, v in self.context.items()),
-            self.timings,
-            int(self.explain),
-            self.allow_duplicates,
-        ]
-        return hashlib.blake2b(json.dumps(asked, separators=(",", ":")).encode(), digest_size=16).digest()
+    """On the clock's monotonic scale; 0 means none. A repeat may have another."""

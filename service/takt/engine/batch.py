@@ -9,29 +9,36 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.clock import MINUTE_US
-from takt.domain.decision import decision_id, ledger_code
+from takt.domain.decision import decision_bytes, person_address
 from takt.domain.ledger import EMPTY, code8
 from takt.engine.arrays import REQUEST, SPOT, Asked, Tables, Totals
+from takt.engine.asking import spans
 from takt.exploration.draws import request_seed
+from takt.kernel import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from takt.domain.request import DecideRequest
     from takt.domain.totals import Pool
+    from takt.engine.asking import Asking
     from takt.engine.force import Force
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
-    """One request with what was read for it."""
+    """One request of an `Asking` with what was read for it. Changed in place from attempt to attempt."""
 
     index: int
-    """Position in the caller's batch."""
-    request: DecideRequest
-    digest: bytes
+    """Position in the asking."""
+    request_id: str
     profile_id: str
-    record: bytes | None
+    """Who is meant now: a merge that is met on the way may lead to another."""
+    seed: int
+    address: bytes = b""
+    """`takt.domain.decision.person_address` of the profile."""
+    decision: bytes = b""
+    """The decision's id, 24 bytes."""
+    record: bytes | None = None
     ledger: bytes = EMPTY
     now_us: int = 0
     attempt: int = 1
@@ -40,19 +47,28 @@ class Item:
     pools: Mapping[bytes, Pool] = field(default_factory=dict)
     """What is held there."""
 
-    @property
-    def origin(self) -> int:
-        """Ledger code of the namespace the person was named in; 0 for a profile id."""
-        return code8(self.request.identities[0].namespace) if self.request.identities else 0
+    def name(self, profile_id: str) -> None:
+        """Decide for this person from now on."""
+        self.profile_id = profile_id
+        self.address = person_address(profile_id)
+        self.decision = decision_bytes(profile_id, self.request_id, self.address)
+
+
+def item(asking: Asking, index: int, profile_id: str) -> Item:
+    """A request whose person is known."""
+    request_id = asking.request_ids[index]
+    made = Item(index, request_id, profile_id, request_seed(request_id))
+    made.name(profile_id)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where everything of a batch stands. Items are in the order of the groups."""
 
-    items: tuple[Item, ...]
-    decisions: tuple[str, ...]
-    """Decision id per item."""
+    items: list[Item]
+    index: npt.NDArray[np.int64]
+    """int64 [items]: their positions in the asking."""
     group_first: npt.NDArray[np.int64]
     """int64 [groups + 1]."""
     first_spot: npt.NDArray[np.int64]
@@ -65,52 +81,73 @@ class Layout:
     now_us: npt.NDArray[np.int64]
     """int64 [items]."""
 
-    def room(self) -> list[int]:
-        """How many contacts each group could make."""
+    def room(self) -> npt.NDArray[np.int64]:
+        """int64 [groups]: how many contacts each group could make."""
         per_item = np.add.reduceat(self.slots, self.first_spot[:-1])
-        return [int(n) for n in np.add.reduceat(per_item, self.group_first[:-1])]
+        return np.add.reduceat(per_item, self.group_first[:-1])
 
 
-def lay_out(force: Force, items: Sequence[Item]) -> Layout:
-    """Group items by person, dry runs apart (they must not weigh on real ones), and number their spots and rows.
+@kernel
+def number_rows(
+    first_spot: npt.NDArray[np.int64],
+    channel: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int64],
+    row_item: npt.NDArray[np.int64],
+    row_channel: npt.NDArray[np.int64],
+) -> int:
+    """Give all spots of one request on one channel the same row; how many rows there are.
 
-    Every item is valid, and so has at least one placement.
+    `channel` [S] is that of each spot; `row` [S], `row_item` [S] and `row_channel` [S] are written.
     """
-    groups: dict[tuple[str, int], list[Item]] = {}
+    rows = 0
+    for i in range(first_spot.shape[0] - 1):
+        own = rows
+        for s in range(first_spot[i], first_spot[i + 1]):
+            q = own
+            while q < rows and row_channel[q] != channel[s]:
+                q += 1
+            if q == rows:
+                row_item[q] = i
+                row_channel[q] = channel[s]
+                rows += 1
+            row[s] = q
+    return rows
+
+
+def grouped(asking: Asking, items: Sequence[Item]) -> tuple[list[Item], npt.NDArray[np.int64]]:
+    """Items by person, dry runs apart (they must not weigh on real ones), and where each group begins."""
+    if len({item.address for item in items}) == len(items):
+        return list(items), np.arange(len(items) + 1)
+    groups: dict[tuple[bytes, int], list[Item]] = {}
     for item in items:
-        key = (item.profile_id, 1 + item.index if item.request.dry_run else 0)
+        key = (item.address, 1 + item.index if asking.dry_run[item.index] else 0)
         groups.setdefault(key, []).append(item)
-    ordered = [item for group in groups.values() for item in group]
-    first_spot: list[int] = [0]
-    placement: list[int] = []
-    row: list[int] = []
-    slots: list[int] = []
-    row_item: list[int] = []
-    row_channel: list[int] = []
-    for i, item in enumerate(ordered):
-        rows: dict[int, int] = {}
-        for ask in item.request.placements:
-            p = force.placement_index[ask.placement]
-            declared = force.catalog.placements[p]
-            if declared.channel not in rows:
-                rows[declared.channel] = len(row_item)
-                row_item.append(i)
-                row_channel.append(declared.channel)
-            placement.append(p)
-            row.append(rows[declared.channel])
-            slots.append(min(ask.max_offers or declared.max_offers, declared.max_offers))
-        first_spot.append(len(placement))
     sizes = [len(group) for group in groups.values()]
+    return [item for group in groups.values() for item in group], np.concatenate(([0], np.cumsum(sizes)))
+
+
+def lay_out(asking: Asking, items: Sequence[Item]) -> Layout:
+    """Group items by person, and number their spots and rows. Every item has at least one placement."""
+    ordered, group_first = grouped(asking, items)
+    index = np.array([item.index for item in ordered], np.int64)
+    if len(ordered) == len(asking) and np.array_equal(index, np.arange(len(asking))):
+        placement, slots, first_spot = asking.placement, asking.slots, asking.first_ask
+    else:
+        wanted, first_spot = spans(asking.first_ask, index)
+        placement, slots = asking.placement[wanted], asking.slots[wanted]
+    channel = asking.force.placement_channel[placement]
+    row, row_item, row_channel = (np.empty(len(placement), np.int64) for _ in range(3))
+    rows = number_rows(first_spot, channel, row, row_item, row_channel)
     return Layout(
-        items=tuple(ordered),
-        decisions=tuple(decision_id(item.profile_id, item.request.request_id) for item in ordered),
-        group_first=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        first_spot=np.array(first_spot, np.int64),
-        placement=np.array(placement, np.int64),
-        row=np.array(row, np.int64),
-        slots=np.array(slots, np.int64),
-        row_item=np.array(row_item, np.int64),
-        row_channel=np.array(row_channel, np.int64),
+        items=ordered,
+        index=index,
+        group_first=group_first,
+        first_spot=first_spot,
+        placement=placement,
+        row=row,
+        slots=slots,
+        row_item=row_item[:rows],
+        row_channel=row_channel[:rows],
         now_us=np.array([item.now_us for item in ordered], np.int64),
     )
 
@@ -129,48 +166,41 @@ class Zones:
 
 def zones(force: Force, codes: npt.NDArray[np.integer], now_us: npt.NDArray[np.int64]) -> Zones:
     """Moments for items with these zone codes (0 = unknown: the project's zone) at these times."""
-    names = force.catalog.spec.person.time_zones
     minutes = now_us // MINUTE_US
-    keys, of_item = np.unique(np.stack((codes.astype(np.int64), minutes)), axis=1, return_inverse=True)
-    found = [force.moments.at(names[code - 1] if code else "", int(minute) * MINUTE_US) for code, minute in keys.T]
-    tables = Tables(
-        not_before_us=np.stack([m.not_before_us for m in found]),
-        not_after_us=np.stack([m.not_after_us for m in found]),
-        open=np.stack([m.open for m in found]),
-        window_us=np.stack([m.window_us for m in found]),
-        quiet=np.stack([m.quiet for m in found]),
-    )
-    of_item = of_item.reshape(-1).astype(np.int64)
-    hours = np.array([m.hour for m in found], np.int64)
-    weekdays = np.array([m.weekday for m in found], np.int64)
-    return Zones(tables, of_item, hours[of_item], weekdays[of_item])
-
-
-def allowed_timings(force: Force, layout: Layout) -> npt.NDArray[np.bool_]:
-    """Bool [items, T]: slots that the callers allow."""
-    n_timings = len(force.catalog.timings)
-    timings = np.ones((len(layout.items), n_timings), np.bool_)
-    for i, item in enumerate(layout.items):
-        if item.request.timings:
-            timings[i] = False
-            timings[i, [force.timing_index[t] for t in item.request.timings]] = True
-    return timings
+    keys = list(zip(codes.tolist(), minutes.tolist(), strict=True))
+    place = {key: n for n, key in enumerate(dict.fromkeys(keys))}
+    stacked = force.stacks.of(tuple(place))
+    of_item = np.array([place[key] for key in keys], np.int64)
+    return Zones(stacked.tables, of_item, stacked.hour[of_item], stacked.weekday[of_item])
 
 
 def asked(
-    layout: Layout, profiles: npt.NDArray[np.void], where: Zones, timings: npt.NDArray[np.bool_], totals: Totals
+    asking: Asking,
+    layout: Layout,
+    profiles: npt.NDArray[np.void],
+    where: Zones,
+    timings: npt.NDArray[np.bool_],
+    totals: Totals,
 ) -> Asked:
     """The batch as the selection kernel takes it. `profiles` is structured [items], the records as read."""
-    requests = np.zeros(len(layout.items), REQUEST)
-    requests["seed"] = [request_seed(item.request.request_id) for item in layout.items]
-    requests["decision"] = [ledger_code(d) for d in layout.decisions]
+    requests = np.empty(len(layout.items), REQUEST)
+    requests["seed"] = [item.seed for item in layout.items]
+    requests["decision"] = np.frombuffer(b"".join([item.decision[:8] for item in layout.items]), "<u8")
     requests["now_us"] = layout.now_us
     requests["zone"] = where.of_item
     requests["address"] = profiles["address"]
     requests["locale"] = profiles["locale"]
-    requests["distinct"] = [not item.request.allow_duplicates for item in layout.items]
-    spots = np.zeros(len(layout.placement), SPOT)
+    requests["distinct"] = asking.distinct[layout.index]
+    spots = np.empty(len(layout.placement), SPOT)
     spots["placement"] = layout.placement
     spots["row"] = layout.row
     spots["slots"] = layout.slots
     return Asked(layout.group_first, layout.first_spot, requests, timings, spots, totals)
+
+
+def origins(asking: Asking, layout: Layout) -> npt.NDArray[np.uint8]:
+    """uint8 [items]: ledger code of the namespace each person was named in; 0 for a profile id."""
+    if not asking.identities:
+        return np.zeros(len(layout.items), np.uint8)
+    named = [asking.identities.get(item.index) for item in layout.items]
+    return np.array([code8(names[0].namespace) if names else 0 for names in named], np.uint8)

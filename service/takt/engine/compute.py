@@ -11,19 +11,20 @@ import numpy.typing as npt
 
 from takt.domain.reasons import Cause, Reason
 from takt.eligibility.filters import context_weights, filter_offers, stages, values
-from takt.engine.arrays import Picked, Tables, Valued, blank, scratch_for
-from takt.engine.batch import Layout, allowed_timings, asked, lay_out, zones
+from takt.engine.arrays import Asked, Picked, Tables, Valued, blank, scratch_for
+from takt.engine.batch import Layout, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
 from takt.engine.selection import select
 from takt.engine.totals import Tally, tally
 from takt.errors import ModelError
 from takt.features.columns import Columns
 from takt.features.matrix import model_matrix
-from takt.features.record import pack_section
+from takt.features.reader import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from takt.engine.asking import Asking
     from takt.engine.batch import Item, Zones
     from takt.engine.force import Force
     from takt.features.reader import RecordReader
@@ -46,12 +47,10 @@ class Filtered:
 class Computed:
     """A batch, decided but not committed."""
 
-    force: Force
+    asking: Asking
     layout: Layout
+    asked: Asked
     tables: Tables
-    zone_of_item: npt.NDArray[np.int64]
-    profiles: npt.NDArray[np.void]
-    """Structured [items]."""
     record_status: npt.NDArray[np.uint8]
     """uint8 [items]: 0 read, 1 unknown, 2 corrupt."""
     contexts: npt.NDArray[np.void]
@@ -69,6 +68,33 @@ class Computed:
     """Version of the model that scored."""
     degradations: tuple[tuple[Cause, str], ...] = field(default=())
     """What holds for the whole batch."""
+
+    @property
+    def corrupt(self) -> npt.NDArray[np.bool_]:
+        """Bool [items]: the profile record could not be read."""
+        return self.record_status == RowStatus.CORRUPT  # type: ignore[no-any-return]
+
+    @property
+    def degraded(self) -> list[bool]:
+        """By item: its answer is not final."""
+        return [True] * len(self.layout.items) if self.degradations else self.corrupt.tolist()
+
+    @property
+    def compare(self) -> list[bool]:
+        """By group: something could be drawn, so the ledger must still allow it."""
+        live: list[bool] = np.logical_or.reduceat(self.picked.live, self.layout.group_first[:-1]).tolist()
+        return live
+
+    @property
+    def slack(self) -> list[int]:
+        """By group: how many contacts others may have appended since."""
+        slack: list[int] = self.picked.slack.tolist()
+        return slack
+
+    def causes(self, places: Sequence[int]) -> list[Cause]:
+        """What the answers at some places of the layout lack, one after the other."""
+        whole = [cause for cause, _ in self.degradations] * len(places)
+        return whole + [Cause.PROFILE] * int(np.count_nonzero(self.corrupt[np.asarray(places, np.int64)]))
 
 
 def fill_context(
@@ -159,8 +185,9 @@ def _plain(array: npt.NDArray[np.float32] | None, instead: float) -> npt.NDArray
     return np.require(array, np.float32, ("C", "W"))
 
 
-def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[Item], meter: Meter) -> Computed:
-    """Decide `items`, at least one, on their records and ledgers as read. Ledgers must be whole."""
+def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence[Item], meter: Meter) -> Computed:
+    """Decide `items` of an asking, at least one, on their records and ledgers as read. Ledgers must be whole."""
+    force = asking.force
     started = time.perf_counter()
 
     def lap(stage: str) -> None:
@@ -169,11 +196,11 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
         meter.stage(stage, ended - started)
         started = ended
 
-    layout = lay_out(force, items)
+    layout = lay_out(asking, items)
     catalog = force.catalog
     profiles, status = reader.read([item.record for item in layout.items])
     where = zones(force, profiles["zone"], layout.now_us)
-    asked_contexts = pack_section(catalog.spec.context, [item.request.context for item in layout.items])
+    asked_contexts = asking.contexts[layout.index]
     stage = stages(
         catalog, Columns(catalog.spec.profile, profiles), Columns(catalog.spec.context, asked_contexts), layout.now_us
     )
@@ -186,16 +213,17 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
     valued, model, degradations = score_rows(force, layout, row_profiles, contexts, filtered, prior)
     lap("score")
     heads = [layout.items[i] for i in layout.group_first[:-1]]
-    ledgers = join(force, [item.ledger for item in heads], layout.room())
+    room = layout.room()
+    ledgers = join(force, [item.ledger for item in heads], room)
     before = ledgers.end.copy()
     n_offers, n_groups = len(catalog.offers), len(heads)
     picked = blank(len(layout.items), n_groups, len(layout.placement), int(layout.slots.max()), n_offers)
-    longest = int((ledgers.end - ledgers.first + layout.room()).max())
-    scratch = scratch_for(force.shelf, len(catalog.groups), longest)
-    timings = allowed_timings(force, layout)
-    tallied = tally(force, layout, where, timings, filtered.excluded)
+    scratch = scratch_for(force.shelf, len(catalog.groups), int((ledgers.end - ledgers.first + room).max()))
+    timings = asking.timings[layout.index]
+    tallied = tally(asking, layout, where, timings, filtered.excluded)
+    laid = asked(asking, layout, profiles, where, timings, tallied.totals)
     select(
-        asked(layout, profiles, where, timings, tallied.totals),
+        laid,
         where.tables,
         force.shelf,
         force.dials,
@@ -209,11 +237,10 @@ def compute(force: Force, reader: RecordReader, prior: Scorer, items: Sequence[I
     )
     lap("select")
     return Computed(
-        force=force,
+        asking=asking,
         layout=layout,
+        asked=laid,
         tables=where.tables,
-        zone_of_item=where.of_item,
-        profiles=profiles,
         record_status=status,
         contexts=contexts,
         stage=stage,

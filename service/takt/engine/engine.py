@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from takt.catalog.legend import legend
 from takt.clock import SECOND_US
 from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, WIDTH
 from takt.domain.reasons import Cause
-from takt.engine import answers
-from takt.engine.batch import Item
+from takt.engine import fallbacks
+from takt.engine.batch import Item, item, origins
 from takt.engine.compute import compute
-from takt.engine.ledgers import entry_bytes, is_whole
+from takt.engine.counting import count
+from takt.engine.ledgers import contacts_made, is_whole
 from takt.engine.link import REDIRECTS, Merger, takes_part
 from takt.engine.totals import Escrow, spends
-from takt.engine.validation import check
-from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError, StoreMarkerError
+from takt.errors import RequestIdReusedError, StoreError, StoreMarkerError, TaktError
 from takt.features.reader import RecordReader
 from takt.identity import anonymous_id
 from takt.ports import Commit, Entry, Group, NullMeter
@@ -27,15 +25,15 @@ from takt.ports import Commit, Entry, Group, NullMeter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
     from takt.clock import Clock
     from takt.domain.decision import Decision
     from takt.domain.request import DecideRequest
+    from takt.engine.asking import Asking
+    from takt.engine.codec import Codec, Letters
     from takt.engine.compute import Computed
     from takt.engine.force import Force
-    from takt.errors import TaktError
-    from takt.ports import Meter, Outcome, RecordCodec, Remembered, Scorer, Store, Trace
+    from takt.engine.ledgers import Made
+    from takt.ports import Meter, Outcome, Remembered, Scorer, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +46,17 @@ class Limits:
     """Oldest snapshot that may be committed on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Member:
     """One decided request of a group that waits to be committed."""
 
     place: int
     """Position in the layout."""
     item: Item
-    decision: Decision
-    contacts: bytes
-    trace: Trace
+    answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commitment:
     """What one person's group asks of the store, and whom it concerns."""
 
@@ -72,9 +68,8 @@ class Commitment:
 class Batch:
     """The answers of a batch as they come in."""
 
-    force: Force
-    requests: Sequence[DecideRequest]
-    answers: list[Decision | TaktError | None]
+    asking: Asking
+    answers: list[bytes | TaktError | None]
     twins: dict[int, list[int]]
     """Requests of the batch that repeat an earlier one of it: index of the first to the others."""
     outdated: list[int] = field(default_factory=list)
@@ -85,13 +80,13 @@ BEHIND: Final = "another catalog is in force, which this replica has not loaded"
 
 
 class Engine:
-    """Decides batches. `decide` is called by one thread; `fallback` and `redeploy` by any."""
+    """Decides batches. `answer` and `decide` are called by one thread; `fallback` and `redeploy` by any."""
 
     def __init__(
         self,
         force: Force,
         store: Store,
-        codec: RecordCodec,
+        codec: Codec,
         *,
         prior: Scorer,
         clock: Clock,
@@ -126,10 +121,10 @@ class Engine:
 
     def rehearse(self, force: Force, request: DecideRequest) -> None:
         """Decide once by what is not in force, so that nobody waits for what is slow at first. Leaves no trace."""
-        reader = RecordReader(force.catalog.spec, {})
-        now_us = self._clock.now_us()
-        item = Item(0, request, request.digest(), profile_id=request.profile_id, record=None, now_us=now_us)
-        answers.decisions(compute(force, reader, self._prior, [item], NullMeter()), self._version)
+        asking = self._codec.read(force, [request])
+        one = item(asking, 0, request.profile_id)
+        one.now_us = self._clock.now_us()
+        self._written(compute(asking, RecordReader(force.catalog.spec, {}), self._prior, [one], NullMeter()))
 
     def prepare(self, force: Force) -> None:
         """Make a catalog or model ready: it is put in force by `turn`, or when the store says that it is."""
@@ -148,7 +143,7 @@ class Engine:
 
     def fallback(self, request: DecideRequest, cause: Cause, message: str) -> Decision:
         """Neutral content for every placement, flagged as degraded. Nothing is read or written."""
-        decision = answers.fallback(
+        decision = fallbacks.of_request(
             self.force,
             request,
             cause=cause,
@@ -160,31 +155,33 @@ class Engine:
         return decision
 
     def decide(self, requests: Sequence[DecideRequest]) -> list[Decision | TaktError]:
+        """`answer` for whoever has requests as values and wants decisions as values."""
+        answers = self.answer(self._codec.read(self.force, requests))
+        return [a if isinstance(a, TaktError) else self._codec.decode(a) for a in answers]
+
+    def answer(self, asking: Asking) -> list[bytes | TaktError]:
         """Answer every request, in order. A wrong request gets its error in its place; the others are untouched.
 
         Two round trips to the store for the batch, one more if people were named by identity, one for each round of
         lost races, and two for each merge that somebody named by an old name went through. What met the moment in which
         another catalog came into force is decided anew, from the start.
         """
-        self._meter.batch(len(requests))
-        final = self._answers(requests, *self._in_force)
+        self._meter.batch(len(asking))
+        final = self._answers(asking)
         for answer in final:
-            if isinstance(answer, Exception):
+            if isinstance(answer, TaktError):
                 self._meter.refused(type(answer).__name__)
-            else:
-                self._meter.decided(answer)
         return final
 
-    def _answers(
-        self, requests: Sequence[DecideRequest], force: Force, reader: RecordReader
-    ) -> list[Decision | TaktError]:
-        """Answer every request under `force`, or under what came after it."""
-        batch = Batch(force, requests, [None] * len(requests), {})
+    def _answers(self, asking: Asking) -> list[bytes | TaktError]:
+        """Answer every request under the catalog that it was read against, or under what came after it."""
+        batch = Batch(asking, [None] * len(asking), {})
         valid = self._valid(batch)
-        if force.edition < self._oldest:
+        if asking.force.edition < self._oldest:
             batch.outdated.extend(valid)
         elif valid:
             try:
+                reader = self._reader(asking.force)
                 pending = self._fetch(batch, self._identify(batch, valid))
                 while pending:
                     pending = self._round(batch, reader, pending)
@@ -199,233 +196,265 @@ class Engine:
 
     def _decide_anew(self, batch: Batch) -> None:
         """Answer what was decided under a catalog that is out of force, under the one that is, if that is at hand."""
-        if self._in_force[0].edition <= batch.force.edition < self.prepared:
+        edition = batch.asking.force.edition
+        if self.force.edition <= edition < self.prepared:
             self.turn()
-        force, reader = self._in_force
-        if force.edition <= batch.force.edition:
+        force = self.force
+        if force.edition <= edition:
             # until there is another: deciding under this one would only bring totals in line with it
-            self._oldest = force.edition + 1
+            self._oldest = edition + 1
             for i in batch.outdated:
-                batch.answers[i] = self._fallback(batch, i, Cause.CATALOG, BEHIND)
+                self._fall_back(batch, i, Cause.CATALOG, BEHIND)
             return
-        found = self._answers([batch.requests[i] for i in batch.outdated], force, reader)
+        found = self._answers(self._codec.reread(force, batch.asking, batch.outdated))
         for i, answer in zip(batch.outdated, found, strict=True):
             batch.answers[i] = answer
 
+    def _reader(self, force: Force) -> RecordReader:
+        """What reads records for the catalog in force, or for one that was when a batch was read."""
+        for known, reader in (self._in_force, self._next):
+            if known is force:
+                return reader
+        return RecordReader(force.catalog.spec, self._store.layouts())
+
     def _valid(self, batch: Batch) -> list[int]:
         """Indices of the requests that are valid and in time; the others are answered."""
-        force = batch.force
-        pending: list[int] = []
+        asking = batch.asking
         now = self._clock.monotonic_us()
-        for i, request in enumerate(batch.requests):
-            try:
-                check(request, force.catalog, force.placement_index, force.timing_index)
-            except InvalidRequestError as error:
-                batch.answers[i] = error
-                continue
-            if 0 < request.deadline_us <= now:
-                batch.answers[i] = self._fallback(
-                    batch, i, Cause.DEADLINE, "the budget was spent before it could be decided"
-                )
+        pending: list[int] = []
+        for i, deadline_us in enumerate(asking.deadlines_us):
+            if i in asking.errors:
+                batch.answers[i] = asking.errors[i]
+            elif 0 < deadline_us <= now:
+                self._fall_back(batch, i, Cause.DEADLINE, "the budget was spent before it could be decided")
             else:
                 pending.append(i)
         return pending
 
     def _identify(self, batch: Batch, pending: list[int]) -> list[Item]:
         """Name the person of every request: one look-up for the batch, and only if identities were given."""
-        wanted = [identity for i in pending for identity in batch.requests[i].identities]
+        asking = batch.asking
+        named = {i: asking.identities[i] for i in pending if i in asking.identities} if asking.identities else {}
+        wanted = [identity for identities in named.values() for identity in identities]
         found = iter(self._store.resolve(wanted)) if wanted else iter(())
-        items = []
-        for i in pending:
-            request = batch.requests[i]
-            profile_id = request.profile_id
-            if not profile_id:
-                known = [p for p in [next(found) for _ in request.identities] if p is not None]
-                first = request.identities[0]
-                profile_id = known[0] if known else anonymous_id(first.namespace, first.value)
-            items.append(Item(index=i, request=request, digest=request.digest(), profile_id=profile_id, record=None))
-        return self._distinct(batch, items)
+        people: dict[int, str] = {}
+        for i, identities in named.items():
+            known = [p for p in [next(found) for _ in identities] if p is not None]
+            first = identities[0]
+            people[i] = known[0] if known else anonymous_id(first.namespace, first.value)
+        profile_ids = asking.profile_ids
+        return self._distinct(batch, [item(asking, i, people.get(i) or profile_ids[i]) for i in pending])
 
     def _distinct(self, batch: Batch, items: list[Item]) -> list[Item]:
         """The first item of each request id and person; a repeat within the batch shares its answer."""
-        firsts: dict[tuple[str, str, bool], Item] = {}
-        for item in items:
-            first = firsts.setdefault((item.profile_id, item.request.request_id, item.request.dry_run), item)
-            if first is item:
+        firsts: dict[tuple[bytes, bool], Item] = {}
+        asking = batch.asking
+        for one in items:
+            first = firsts.setdefault((one.decision, bool(asking.dry_run[one.index])), one)
+            if first is one:
                 continue
-            if first.digest == item.digest:
-                batch.twins.setdefault(first.index, []).extend([item.index, *batch.twins.pop(item.index, [])])
+            if asking.digests[first.index] == asking.digests[one.index]:
+                batch.twins.setdefault(first.index, []).extend([one.index, *batch.twins.pop(one.index, [])])
             else:
-                batch.answers[item.index] = RequestIdReusedError(item.request.request_id)
-        return list(firsts.values())
+                batch.answers[one.index] = RequestIdReusedError(one.request_id)
+        return items if len(firsts) == len(items) else list(firsts.values())
 
     def _fetch(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
         """Read time, records and ledgers in one round trip. A ledger that is not whole fails closed."""
-        ids = list(dict.fromkeys(item.profile_id for item in items))
-        totals = len(batch.force.total_caps) > 0
+        ids = list(dict.fromkeys([one.profile_id for one in items]))
+        totals = len(batch.asking.force.total_caps) > 0
+        started = self._clock.monotonic_us()
         fetched = self._store.fetch(ids, totals=totals)
+        self._meter.stage("fetch", (self._clock.monotonic_us() - started) / SECOND_US)
         place = {profile_id: n for n, profile_id in enumerate(ids)}
-        ready = []
-        for item in items:
-            n = place[item.profile_id]
-            read = replace(item, record=fetched.records[n], ledger=fetched.ledgers[n] or EMPTY, now_us=fetched.now_us)
-            ready.append(replace(read, partition=fetched.partitions[n], pools=fetched.pools[n]) if totals else read)
-        return self._whole(batch, ready, redirects)
+        for one in items:
+            n = place[one.profile_id]
+            one.record = fetched.records[n]
+            one.ledger = fetched.ledgers[n] or EMPTY
+            one.now_us = fetched.now_us
+            if totals:
+                one.partition, one.pools = fetched.partitions[n], fetched.pools[n]
+        return self._whole(batch, items, redirects)
 
     def _whole(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
         """The items whose ledger can be read, after merges that they take part in; the others fall back."""
         whole = []
-        for item in items:
-            if is_whole(item.ledger):
-                whole.append(item)
+        for one in items:
+            if is_whole(one.ledger):
+                whole.append(one)
             else:
-                batch.answers[item.index] = self._fallback(
-                    batch, item.index, Cause.STORE, "the contact ledger could not be read; nobody is contacted", item
-                )
-        merging = [item for item in whole if takes_part(item.ledger)]
+                message = "the contact ledger could not be read; nobody is contacted"
+                self._fall_back(batch, one.index, Cause.STORE, message, one)
+        merging = [one for one in whole if takes_part(one.ledger)]
         return self._led(batch, whole, merging, redirects) if merging else whole
 
     def _led(self, batch: Batch, items: list[Item], merging: list[Item], redirects: int) -> list[Item]:
         """The items, those of people in merges under the name and on the ledger that count now."""
-        leads = self.merger.follow([person_address(item.profile_id) for item in merging])
+        leads = self.merger.follow([person_address(one.profile_id) for one in merging])
         led: dict[int, Item] = {}
-        for item, lead in zip(merging, leads, strict=True):
+        for one, lead in zip(merging, leads, strict=True):
             if lead.settled and redirects < REDIRECTS:
-                led[item.index] = replace(item, profile_id=lead.profile_id)
+                one.name(lead.profile_id)
+                led[one.index] = one
             else:
                 message = "profiles of this person are being merged"
-                batch.answers[item.index] = self._fallback(batch, item.index, Cause.CONTENTION, message, item)
-        named = {item.index for item in merging}
-        others = [item for item in items if item.index not in named]
+                self._fall_back(batch, one.index, Cause.CONTENTION, message, one)
+        named = {one.index for one in merging}
+        others = [one for one in items if one.index not in named]
         distinct = self._distinct(batch, [*others, *led.values()])
-        again = [item for item in distinct if item.index in led]
-        settled = [item for item in distinct if item.index not in led]
+        again = [one for one in distinct if one.index in led]
+        settled = [one for one in distinct if one.index not in led]
         return [*settled, *self._fetch(batch, again, redirects + 1)] if again else settled
 
     def _round(self, batch: Batch, reader: RecordReader, items: list[Item]) -> list[Item]:
         """Decide and commit; return what has to be decided again, on what came back."""
-        computed = compute(batch.force, reader, self._prior, items, self._meter)
+        asking = batch.asking
+        computed = compute(asking, reader, self._prior, items, self._meter)
         books = self._escrow.pull(computed.tally.short)
         if books is not None:
-            items = [replace(item, pools=books[item.partition].pools) for item in items]
-            computed = compute(batch.force, reader, self._prior, items, self._meter)
-        layout = computed.layout
-        decided = answers.decisions(computed, self._version)
-        contacts = packed_contacts(computed, [found for _, found in decided])
+            for one in items:
+                one.pools = books[one.partition].pools
+            computed = compute(asking, reader, self._prior, items, self._meter)
+        started = self._clock.monotonic_us()
+        made, letters = self._written(computed)
+        answers, records = letters.all()
+        again, commits, dry = self._commitments(batch, computed, made, answers, records)
+        self._meter.stage("write", (self._clock.monotonic_us() - started) / SECOND_US)
+        lost, done = self._commit(batch, commits)
+        self._meter.settled(count(computed, letters.status, [*dry, *done]))
+        return again + lost
+
+    def _written(self, computed: Computed) -> tuple[Made, Letters]:
+        """The contacts that a computed batch makes, and its answers and records."""
+        force = computed.asking.force
+        made = contacts_made(computed, origins(computed.asking, computed.layout))
+        return made, self._codec.write(computed, made, fallbacks.versions(force, computed.model, self._version))
+
+    def _commitments(
+        self, batch: Batch, computed: Computed, made: Made, answers: list[bytes], records: list[memoryview]
+    ) -> tuple[list[Item], list[Commitment], list[int]]:
+        """What is to be committed; before it, what must be decided again, and after it, who is answered without."""
+        asking, layout = batch.asking, computed.layout
+        degraded, dry_run, compare, slack = computed.degraded, asking.dry_run, computed.compare, computed.slack
         now = self._clock.monotonic_us()
+        ends = (made.first_contact * WIDTH).tolist()
+        first = layout.group_first.tolist()
         again: list[Item] = []
         commits: list[Commitment] = []
-        for g in range(len(layout.group_first) - 1):
-            span = range(layout.group_first[g], layout.group_first[g + 1])
-            expired = [i for i in span if 0 < layout.items[i].request.deadline_us <= now]
-            if expired:
-                # Nobody waits for these any more, so they make no contact; the rest of the chain was decided with them.
-                for i in expired:
-                    item = layout.items[i]
-                    message = "the budget was spent before it could be committed"
-                    batch.answers[item.index] = self._fallback(batch, item.index, Cause.DEADLINE, message, item)
-                again.extend(layout.items[i] for i in span if i not in expired)
+        answered: list[int] = []
+        for g in range(len(first) - 1):
+            span = range(first[g], first[g + 1])
+            if any(0 < asking.deadlines_us[layout.items[i].index] <= now for i in span):
+                again += self._expired(batch, [layout.items[i] for i in span], now)
                 continue
-            members = []
-            earlier = b""
+            members, entries = [], []
             for i in span:
-                item, (decision, _) = layout.items[i], decided[i]
-                if item.request.dry_run or (decision.degraded and not contacts[i]):
-                    batch.answers[item.index] = decision
+                one = layout.items[i]
+                contacts = made.entries[ends[i] : ends[i + 1]]
+                if dry_run[one.index] or (degraded[i] and not contacts):
+                    batch.answers[one.index] = answers[i]
+                    answered.append(i)
                 else:
-                    members.append(Member(i, item, decision, contacts[i], answers.trace(computed, i, g, earlier)))
-                earlier += contacts[i]
+                    members.append(Member(i, one, answers[i]))
+                    entries.append(Entry(one.request_id, asking.digests[one.index], contacts, records[i]))
             if members:
-                commits.append(self._commitment(computed, g, members))
-        return again + self._commit(batch, commits)
+                commits.append(self._commitment(computed, g, members, entries, compare=compare[g], slack=slack[g]))
+        return again, commits, answered
 
-    def _commitment(self, computed: Computed, g: int, members: list[Member]) -> Commitment:
+    def _expired(self, batch: Batch, items: list[Item], now: int) -> list[Item]:
+        """Let those of a chain fall back for whom nobody waits; the rest, decided with them, is decided again."""
+        again = []
+        for one in items:
+            if 0 < batch.asking.deadlines_us[one.index] <= now:
+                message = "the budget was spent before it could be committed"
+                self._fall_back(batch, one.index, Cause.DEADLINE, message, one)
+            else:
+                again.append(one)
+        return again
+
+    def _commitment(
+        self, computed: Computed, g: int, members: list[Member], entries: list[Entry], *, compare: bool, slack: int
+    ) -> Commitment:
         """What group `g` asks of the store."""
-        catalog = computed.force.catalog
-        layout, picked = computed.layout, computed.picked
-        first = layout.group_first[g]
+        catalog = computed.asking.force.catalog
+        one = members[0].item
         group = Group(
-            profile_id=members[0].item.profile_id,
-            compare=bool(picked.live[first : layout.group_first[g + 1]].any()),
-            gate=int(computed.ledgers.gate[g]),
-            appends=int(computed.ledgers.appends[g]),
-            slack=int(picked.slack[g]),
-            snapshot_us=int(layout.now_us[first]),
+            profile_id=one.profile_id,
+            compare=compare,
+            gate=computed.ledgers.gate[g],
+            appends=computed.ledgers.appends[g],
+            slack=slack,
+            snapshot_us=one.now_us,
             max_age_us=self._limits.max_age_us,
             max_entries=catalog.max_entries,
-            trim_before_us=int(layout.now_us[first]) - catalog.keep_us,
-            entries=tuple(
-                Entry(
-                    m.item.request.request_id,
-                    m.item.digest,
-                    m.contacts,
-                    self._codec.encode(m.item.request, m.decision, m.trace),
-                )
-                for m in members
-            ),
-            spends=spends(computed, g, [(m.place, m.contacts) for m in members]),
-            edition=computed.force.edition,
+            trim_before_us=one.now_us - catalog.keep_us,
+            entries=tuple(entries),
+            spends=spends(computed, g, [(m.place, e.contacts) for m, e in zip(members, entries, strict=True)])
+            if computed.tally.windows
+            else (),
+            edition=computed.asking.force.edition,
         )
         return Commitment(group, members)
 
-    def _commit(self, batch: Batch, commits: list[Commitment]) -> list[Item]:
-        """Commit all groups in one round trip; answer what was done, return what lost its race."""
+    def _commit(self, batch: Batch, commits: list[Commitment]) -> tuple[list[Item], list[int]]:
+        """Commit all groups in one round trip. What lost its race, and the places of what was done."""
         if not commits:
-            return []
+            return [], []
         started = self._clock.monotonic_us()
         outcomes = self._store.commit([c.group for c in commits])
         self._meter.stage("commit", (self._clock.monotonic_us() - started) / SECOND_US)
         self._meter.races(outcomes)
         again: list[Item] = []
+        done: list[int] = []
         for commitment, outcome in zip(commits, outcomes, strict=True):
             if outcome.commit is Commit.DONE:
                 for member in commitment.members:
-                    batch.answers[member.item.index] = member.decision
+                    batch.answers[member.item.index] = member.answer
+                    done.append(member.place)
                 continue
             for member in commitment.members:
-                remembered = outcome.known.get(member.item.request.request_id)
+                remembered = outcome.known.get(member.item.request_id)
                 if remembered is not None:
-                    batch.answers[member.item.index] = self._repeat(batch, member.item, remembered)
+                    self._repeat(batch, member.item, remembered)
                 else:
                     again.extend(self._lost(batch, member.item, outcome))
-        return self._whole(batch, again)
+        return self._whole(batch, again), done
 
-    def _repeat(self, batch: Batch, item: Item, remembered: Remembered) -> Decision | TaktError:
+    def _repeat(self, batch: Batch, one: Item, remembered: Remembered) -> None:
         """The answer of a request id that is remembered: the one that was given, if the request is the same."""
-        if remembered.request_digest != item.digest:
-            return RequestIdReusedError(item.request.request_id)
-        if remembered.record is None:
-            return self._fallback(
-                batch, item.index, Cause.STORE, "decided before, but the log no longer holds the answer", item
-            )
-        return self._codec.decode(remembered.record)
+        if remembered.request_digest != batch.asking.digests[one.index]:
+            batch.answers[one.index] = RequestIdReusedError(one.request_id)
+        elif remembered.record is None:
+            message = "decided before, but the log no longer holds the answer"
+            self._fall_back(batch, one.index, Cause.STORE, message, one)
+        else:
+            batch.answers[one.index] = self._codec.answer_in(remembered.record)
+            self._meter.repeated()
 
-    def _lost(self, batch: Batch, item: Item, outcome: Outcome) -> list[Item]:
+    def _lost(self, batch: Batch, one: Item, outcome: Outcome) -> list[Item]:
         """A request that was not committed: to be decided again on the fresh read, or fallen back."""
         match outcome.commit:
             case Commit.MARKER:
                 raise StoreMarkerError("the store lost its marker")
             case Commit.CATALOG:
-                batch.outdated.append(item.index)
+                batch.outdated.append(one.index)
                 return []
             case Commit.LEDGER_FULL:
                 cause, message = Cause.STORE, "the contact ledger has no room for the contacts"
             case Commit.CORRUPT:
                 cause, message = Cause.STORE, "the contact ledger could not be read; nobody is contacted"
-            case _ if item.attempt >= self._limits.attempts and outcome.commit is not Commit.KNOWN:
+            case _ if one.attempt >= self._limits.attempts and outcome.commit is not Commit.KNOWN:
                 cause, message = (
                     Cause.CONTENTION,
-                    f"the contacts of this person changed at each of {item.attempt} attempts",
+                    f"the contacts of this person changed at each of {one.attempt} attempts",
                 )
             case _:
-                attempt = item.attempt + (outcome.commit is not Commit.KNOWN)
-                fresh = replace(
-                    item, record=outcome.profile, ledger=outcome.ledger or EMPTY, now_us=outcome.now_us, attempt=attempt
-                )
+                one.attempt += outcome.commit is not Commit.KNOWN
+                one.record, one.ledger, one.now_us = outcome.profile, outcome.ledger or EMPTY, outcome.now_us
                 if outcome.pools is not None:
-                    fresh = replace(fresh, pools=outcome.pools)
-                return [fresh]
-        batch.answers[item.index] = self._fallback(batch, item.index, cause, message, item)
+                    one.pools = outcome.pools
+                return [one]
+        self._fall_back(batch, one.index, cause, message, one)
         return []
 
     def _give_up(self, batch: Batch, cause: Cause, message: str) -> None:
@@ -433,25 +462,18 @@ class Engine:
         repeated = {i for others in batch.twins.values() for i in others}
         for i, answer in enumerate(batch.answers):
             if answer is None and i not in repeated:
-                batch.answers[i] = self._fallback(batch, i, cause, message)
+                self._fall_back(batch, i, cause, message)
 
-    def _fallback(self, batch: Batch, index: int, cause: Cause, message: str, item: Item | None = None) -> Decision:
-        """Neutral content for one request of a batch."""
-        return answers.fallback(
-            batch.force,
-            batch.requests[index],
+    def _fall_back(self, batch: Batch, index: int, cause: Cause, message: str, one: Item | None = None) -> None:
+        """Answer one request of a batch with neutral content."""
+        decision = fallbacks.of_asking(
+            batch.asking,
+            index,
             cause=cause,
             message=message,
-            now_us=item.now_us if item and item.now_us else self._clock.now_us(),
+            now_us=one.now_us if one and one.now_us else self._clock.now_us(),
             service_version=self._version,
-            item=item,
+            item=one,
         )
-
-
-def packed_contacts(computed: Computed, contacts: list[npt.NDArray[np.int64]]) -> list[bytes]:
-    """Ledger entries of every item, packed for the whole batch at once."""
-    positions = np.concatenate(contacts)
-    origins = np.repeat([item.origin for item in computed.layout.items], [len(c) for c in contacts])
-    packed = entry_bytes(computed.force, computed.ledgers.contacts, positions, origins)
-    ends = np.cumsum([len(c) * WIDTH for c in contacts])
-    return [packed[end - len(c) * WIDTH : end] for c, end in zip(contacts, ends, strict=True)]
+        batch.answers[index] = self._codec.encode(decision)
+        self._meter.decided(decision)

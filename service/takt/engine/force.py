@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from takt.catalog.snapshot import Pressure, Scope
 from takt.engine.arrays import PLACEMENT, Dials, Shelf
+from takt.engine.codes import Codes, codes_of
+from takt.engine.stacks import Stacks
 from takt.exploration.distributions import RULES
 from takt.features.matrix import model_matrix
 from takt.policy.judging import CAP, Terms, terms
@@ -25,27 +27,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Codes:
-    """Sorted ledger codes of one kind and the catalog index of each, to translate whole ledgers at once."""
-
-    codes: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int64]
-
-    def find(self, wanted: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.int64]:
-        """Catalog index of each code, int64 of the same shape; -1 for a code that the catalog does not know."""
-        if not len(self.codes):
-            return np.full(wanted.shape, -1, np.int64)
-        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
-        return np.where(self.codes[place] == wanted, self.index[place], -1)
-
-
-def codes_of(codes: npt.NDArray[np.int64]) -> Codes:
-    """Sort codes given in catalog order."""
-    order = np.argsort(codes)
-    return Codes(codes[order], order.astype(np.int64))
-
-
-@dataclass(frozen=True, slots=True)
 class Force:
     """A catalog and a model in force."""
 
@@ -54,13 +35,16 @@ class Force:
     shelf: Shelf
     dials: Dials
     terms: Terms
-    moments: MomentTables
+    stacks: Stacks
+    """Moments of the catalog's zones."""
     offers: Codes
     groups: Codes
     channels: Codes
     placements: Codes
     channel_codes: npt.NDArray[np.int64]
     """int64 [H]."""
+    placement_channel: npt.NDArray[np.int64]
+    """int64 [P]: index of each placement's channel."""
     placement_index: dict[str, int]
     timing_index: dict[str, int]
     consent_bit: npt.NDArray[np.uint64]
@@ -148,12 +132,13 @@ def force(
             own_channel=bool(pressure.own_channel),
         ),
         terms=terms_of(catalog),
-        moments=MomentTables(catalog),
+        stacks=Stacks(MomentTables(catalog), catalog.spec.person.time_zones),
         offers=codes_of(catalog.offer_codes),
         groups=codes_of(catalog.group_codes),
         channels=codes_of(channel_codes),
         placements=codes_of(np.array([p.code for p in catalog.placements], np.int64)),
         channel_codes=channel_codes,
+        placement_channel=np.array([p.channel for p in catalog.placements], np.int64),
         placement_index={p.id: i for i, p in enumerate(catalog.placements)},
         timing_index={t.id: i for i, t in enumerate(catalog.timings)},
         consent_bit=np.array([bits[c.consent] if c.consent else np.uint64(0) for c in catalog.channels], np.uint64),

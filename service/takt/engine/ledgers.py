@@ -1,23 +1,31 @@
-"""Ledgers of a batch: joined bytes in, parallel arrays out; picks in, entry bytes out."""
+"""Ledgers of a batch: joined bytes in, one array of contacts out; picks in, entry bytes out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from takt.clock import SECOND_US
 from takt.domain.ledger import EMPTY, ENTRY, HEADER, LATE, OUTSIDE, WIDTH, EntryState
-from takt.policy.contacts import CONTACT
+from takt.engine.arrays import Ints, Table
+from takt.engine.codes import Codes
+from takt.kernel import kernel
+from takt.policy.contacts import CONTACT, Contacts
 from takt.policy.moments import FOREVER_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from takt.engine.compute import Computed
     from takt.engine.force import Force
-    from takt.policy.contacts import Contacts
+
+# Kernels take plain numbers as constants.
+SUPPRESS_OFFER: Final = int(EntryState.SUPPRESS_OFFER)
+COUNTED: Final = ~(OUTSIDE | LATE) & 0xFF
+FOREVER: Final = int(FOREVER_US)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +37,8 @@ class Ledgers:
     """int64 [n]: first entry of each ledger in `contacts`."""
     end: npt.NDArray[np.int64]
     """int64 [n]: one past its last entry; selection moves it."""
-    gate: npt.NDArray[np.int64]
-    appends: npt.NDArray[np.int64]
+    gate: list[int]
+    appends: list[int]
 
 
 def is_whole(ledger: bytes) -> bool:
@@ -38,50 +46,160 @@ def is_whole(ledger: bytes) -> bool:
     return len(ledger) >= WIDTH and len(ledger) % WIDTH == 0
 
 
-def join(force: Force, blobs: Sequence[bytes], room: Sequence[int]) -> Ledgers:
-    """Join the ledgers of n persons, each with `room` free entries behind it.
+@kernel
+def find(codes: Ints, places: Ints, code: int) -> int:
+    """Catalog index of a ledger code among sorted `codes`, -1 for one that the catalog does not know."""
+    low, high = 0, codes.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if codes[middle] < code:
+            low = middle + 1
+        else:
+            high = middle
+    return places[low] if low < codes.shape[0] and codes[low] == code else -1
+
+
+@kernel
+def unpack(
+    entries: Table,
+    starts: Ints,
+    lengths: Ints,
+    first: Ints,
+    offers: Codes,
+    groups: Codes,
+    channels: Codes,
+    placements: Codes,
+    contacts: Contacts,
+) -> None:
+    """Read the entries of each ledger, `lengths[g]` from `entries[starts[g]]`, into `contacts` from `first[g]`."""
+    for g in range(first.shape[0]):
+        for k in range(lengths[g]):
+            entry = entries[starts[g] + k]
+            contact = contacts[first[g] + k]
+            state = np.int64(entry["state"])
+            seconds = np.int64(entry["expiry_s"])
+            contact["time_us"] = entry["time_us"]
+            contact["ends_us"] = entry["time_us"] + seconds * SECOND_US
+            if state >= SUPPRESS_OFFER and seconds == 0:
+                contact["ends_us"] = FOREVER
+            contact["decision"] = entry["decision"]
+            contact["offer"] = find(offers.codes, offers.places, int(entry["offer"]))
+            contact["group"] = find(groups.codes, groups.places, int(entry["group"]))
+            contact["channel"] = find(channels.codes, channels.places, int(entry["channel"]))
+            contact["placement"] = find(placements.codes, placements.places, int(entry["placement"]))
+            contact["state"] = state & COUNTED  # neither changes what counts
+
+
+@kernel
+def pack(
+    contacts: Contacts,
+    ledger_first: Ints,
+    group_first: Ints,
+    first_spot: Ints,
+    picks: Table,
+    offer_codes: Ints,
+    group_codes: Ints,
+    channel_codes: Ints,
+    placements: Table,
+    origins: npt.NDArray[np.uint8],
+    entries: Table,
+    first_new: Ints,
+    first_contact: Ints,
+) -> int:
+    """Write the contacts that selection appended to each ledger as ledger entries; how many there are.
+
+    Those of group g begin at `contacts[ledger_first[g]]`. Where each request's begin is written to `first_new` [n], in
+    `contacts`, and to `first_contact` [n + 1], in `entries`.
+    """
+    made = 0
+    for g in range(ledger_first.shape[0]):
+        at = ledger_first[g]
+        for i in range(group_first[g], group_first[g + 1]):
+            first_new[i] = at
+            first_contact[i] = made
+            for s in range(first_spot[i], first_spot[i + 1]):
+                for k in range(picks.shape[1]):
+                    if picks[s, k]["offer"] < 0:
+                        break
+                    contact = contacts[at]
+                    entry = entries[made]
+                    entry["time_us"] = contact["time_us"]
+                    entry["decision"] = contact["decision"]
+                    entry["expiry_s"] = (contact["ends_us"] - contact["time_us"]) // SECOND_US
+                    entry["offer"] = offer_codes[contact["offer"]]
+                    entry["group"] = group_codes[contact["group"]] if contact["group"] >= 0 else 0
+                    entry["channel"] = channel_codes[contact["channel"]]
+                    entry["placement"] = placements[contact["placement"]]["code"]
+                    entry["state"] = 0
+                    entry["origin"] = origins[i]
+                    at += 1
+                    made += 1
+    first_contact[group_first[-1]] = made
+    return made
+
+
+def join(force: Force, blobs: Sequence[bytes], room: Ints) -> Ledgers:
+    """Join the ledgers of n persons, each with `room` int64 [n] free entries behind it.
 
     Blobs must be whole (`is_whole`). A fixed number of array operations, whatever the batch.
     """
-    pieces = [piece for blob, spare in zip(blobs, room, strict=True) for piece in (blob, b"\0" * (WIDTH * spare))]
-    raw = b"".join(pieces)
-    length = np.array([len(blob) // WIDTH for blob in blobs], np.int64)
-    span = length + np.array(room, np.int64)
-    start = np.cumsum(span) - span
-    headers = np.frombuffer(raw, HEADER)[start]
-    entries = np.frombuffer(raw, ENTRY)
-    contacts = np.empty(len(entries), CONTACT)
-    contacts["time_us"] = entries["time_us"]
-    contacts["ends_us"] = entries["time_us"] + entries["expiry_s"].astype(np.int64) * SECOND_US
-    contacts["ends_us"][(entries["state"] >= EntryState.SUPPRESS_OFFER) & (entries["expiry_s"] == 0)] = FOREVER_US
-    contacts["decision"] = entries["decision"]
-    contacts["offer"] = force.offers.find(entries["offer"])
-    contacts["group"] = force.groups.find(entries["group"])
-    contacts["channel"] = force.channels.find(entries["channel"])
-    contacts["placement"] = force.placements.find(entries["placement"])
-    contacts["state"] = entries["state"] & np.uint8(~(OUTSIDE | LATE) & 0xFF)  # neither changes what counts
-    return Ledgers(contacts, start + 1, start + length, headers["gate"].copy(), headers["appends"].copy())
+    raw = b"".join(blobs)
+    lengths = np.array([len(blob) // WIDTH - 1 for blob in blobs], np.int64)
+    starts = np.cumsum(lengths + 1) - lengths
+    span = lengths + room
+    first = np.cumsum(span) - span
+    headers = np.frombuffer(raw, HEADER)[starts - 1]
+    contacts = np.empty(int(span.sum()), CONTACT)
+    unpack(
+        np.frombuffer(raw, ENTRY),
+        starts,
+        lengths,
+        first,
+        force.offers,
+        force.groups,
+        force.channels,
+        force.placements,
+        contacts,
+    )
+    return Ledgers(contacts, first, first + lengths, headers["gate"].tolist(), headers["appends"].tolist())
 
 
-def entry_bytes(
-    force: Force, contacts: Contacts, positions: npt.NDArray[np.int64], origins: npt.NDArray[np.integer]
-) -> bytes:
-    """Pack the contacts at `positions` int64 [n], written by selection, as ledger entries; `origins` [n] says whence.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The contacts that a batch makes, in the order of groups, items and spots."""
+
+    entries: bytes
+    """Ledger entries, packed."""
+    first_contact: Ints
+    """int64 [n + 1]: the first of each item, counted in entries."""
+    first_new: Ints
+    """int64 [n]: the first of each item in the batch's contacts."""
+
+
+def contacts_made(computed: Computed, origins: npt.NDArray[np.uint8]) -> Made:
+    """What selection appended; `origins` uint8 [n] says whence each item's person came.
 
     The catalog is the one that selected, so every index is known.
     """
-    made = contacts[positions]
-    packed = np.zeros(len(made), ENTRY)
-    group = made["group"]
-    packed["time_us"] = made["time_us"]
-    packed["decision"] = made["decision"]
-    packed["expiry_s"] = (made["ends_us"] - made["time_us"]) // SECOND_US
-    packed["offer"] = force.catalog.offer_codes[made["offer"]]
-    packed["group"] = np.append(force.catalog.group_codes, 0)[group]  # -1, no group, is the last
-    packed["channel"] = force.channel_codes[made["channel"]]
-    packed["placement"] = force.shelf.placements["code"][made["placement"]]
-    packed["origin"] = origins
-    return packed.tobytes()
+    force, layout = computed.asking.force, computed.layout
+    first_contact, first_new = np.empty(len(layout.items) + 1, np.int64), np.empty(len(layout.items), np.int64)
+    entries = np.empty(int((computed.ledgers.end - computed.ledger_end_before).sum()), ENTRY)
+    pack(
+        computed.ledgers.contacts,
+        computed.ledger_end_before,
+        layout.group_first,
+        layout.first_spot,
+        computed.picked.picks,
+        force.catalog.offer_codes,
+        force.catalog.group_codes,
+        force.channel_codes,
+        force.shelf.placements,
+        origins,
+        entries,
+        first_new,
+        first_contact,
+    )
+    return Made(entries.tobytes(), first_contact, first_new)
 
 
 def read(ledger: bytes) -> npt.NDArray[np.void]:

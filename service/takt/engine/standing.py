@@ -112,7 +112,7 @@ def caps_of(force: Force, ledger: bytes, zone_name: str, now_us: int) -> list[Ca
     Offers and groups that the ledger does not name are left out: there all of the cap is left.
     """
     catalog = force.catalog
-    ledgers = join(force, [ledger], [0])
+    ledgers = join(force, [ledger], np.zeros(1, np.int64))
     contacts = ledgers.contacts[ledgers.first[0] : ledgers.end[0]]
     project = ZoneInfo(catalog.project_zone)
     customer = ZoneInfo(zone_name) if zone_name else project

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from takt.clock import Clock
     from takt.domain.totals import Book, Pool
+    from takt.engine.asking import Asking
     from takt.engine.batch import Layout, Zones
     from takt.engine.compute import Computed
     from takt.engine.force import Force
@@ -123,13 +124,14 @@ def held(pools: Mapping[bytes, Pool], window: Window) -> int:
 
 
 def tally(
-    force: Force,
+    asking: Asking,
     layout: Layout,
     where: Zones,
     timings: npt.NDArray[np.bool_],
     excluded: npt.NDArray[np.uint8],
 ) -> Tally:
     """Assign tokens to requests: all that each could take, or where there are too few, by lot."""
+    force = asking.force
     n_requests = len(layout.items)
     if not len(force.total_caps):
         none = np.zeros((len(where.tables.open), 0, timings.shape[1]), np.int64)
@@ -137,7 +139,7 @@ def tally(
         return Tally(Totals(force.total_caps, force.total_cover, none, left), (), left)
     listed, index = windows(force, where)
     wanted = wants(force, layout, where, timings, excluded, index, len(listed))
-    dry = np.array([item.request.dry_run for item in layout.items], np.bool_)
+    dry = asking.dry_run[layout.index]
     partition = np.array([item.partition for item in layout.items], np.int64)
     pools: dict[int, tuple[int, Mapping[bytes, Pool]]] = {}
     for item in layout.items:
@@ -154,7 +156,7 @@ def tally(
             if asked_for > has:
                 short.append(Shortage(window, p, asked_for))
                 rest = has
-                for i in sorted(members, key=lambda i: lot(layout.items[i].request.request_id, window)):
+                for i in sorted(members, key=lambda i: lot(layout.items[i].request_id, window)):
                     given[i, w] = min(int(given[i, w]), rest)
                     rest -= int(given[i, w])
             left[members, w] = np.where(dry[members], np.minimum(wanted[members, w], has), given[members, w])
@@ -168,7 +170,7 @@ def spends(computed: Computed, g: int, members: Sequence[tuple[int, bytes]]) -> 
 
     Whatever was drawn, as many tokens must be left as were assigned: silence loses the same races as a contact.
     """
-    tally, layout, picked, force = computed.tally, computed.layout, computed.picked, computed.force
+    tally, layout, picked, force = computed.tally, computed.layout, computed.picked, computed.asking.force
     span = slice(layout.group_first[g], layout.group_first[g + 1])
     if not tally.windows or not picked.live[span].any():
         return ()
@@ -177,7 +179,7 @@ def spends(computed: Computed, g: int, members: Sequence[tuple[int, bytes]]) -> 
     holds: dict[int, list[Hold]] = defaultdict(list)
     for i, contacts in members:
         entries = iter(np.frombuffer(contacts, ENTRY))
-        z = computed.zone_of_item[i]
+        z = computed.asked.requests[i]["zone"]
         for s in range(layout.first_spot[i], layout.first_spot[i + 1]):
             h = force.shelf.placements["channel"][layout.placement[s]]
             for pick in picked.picks[s][picked.picks[s]["offer"] >= 0]:

@@ -212,7 +212,7 @@ class MemoryStore:
         self.edition = group.edition
         for entry in group.entries:
             ids.current[f"r{entry.request_id}"] = _Id(entry.request_digest, len(self.log))
-            self._write(person_address(group.profile_id), LogKind.DECISION, entry.record)
+            self._write(person_address(group.profile_id), LogKind.DECISION, bytes(entry.record))
         return Outcome(Commit.DONE, now_us, {})
 
     def _mark(self, mark: Mark, now_us: int) -> MarkOutcome:

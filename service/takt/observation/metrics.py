@@ -6,20 +6,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from takt.domain.reasons import Cause, Reason
+from takt.domain.reasons import Cause, Reason, Status
 from takt.observation.tally import Distribution, Tally
 
 if TYPE_CHECKING:
     from takt.domain.decision import Decision
-    from takt.ports import Outcome
+    from takt.ports import Counted, Outcome
 
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 CALL_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 STAGE_S: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 APPLIES: Final = ("APPLIED", "UNCHANGED", "INVALID", "NOT_COVERED", "CHANGED")
+STATUSES: Final = tuple(Status)
 BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -69,17 +70,17 @@ class Metrics:
             "takt_degradations", "Answers that were less than they should be, by cause.", ["cause"], registry
         )
         self._refusals = Tally("takt_refusals", "Requests that were wrong, by what was wrong.", ["reason"], registry)
-        self._attempts = Histogram(
-            "takt_decision_attempts",
-            "Attempts until a decision was committed.",
-            buckets=(1, 2, 3, 4),
-            registry=registry,
+        self._attempts = Distribution(
+            "takt_decision_attempts", "Attempts until a decision was committed.", [], registry, buckets=(1, 2, 3, 4)
         )
-        self._batch = Histogram(
-            "takt_batch_size", "Requests that were decided together.", buckets=BATCH, registry=registry
+        self._repeats = Tally(
+            "takt_repeats", "Requests that were decided before and given the same answer.", [], registry
         )
-        self._stages = Histogram(
-            "takt_stage_seconds", "Stages of a batch's decision.", ["stage"], buckets=STAGE_S, registry=registry
+        self._batch = Distribution(
+            "takt_batch_size", "Requests that were decided together.", [], registry, buckets=BATCH
+        )
+        self._stages = Distribution(
+            "takt_stage_seconds", "Stages of a batch's decision.", ["stage"], registry, buckets=STAGE_S
         )
         self._commits = Tally(
             "takt_commits",
@@ -87,8 +88,8 @@ class Metrics:
             ["outcome"],
             registry,
         )
-        self._store = Histogram(
-            "takt_store_seconds", "Round trips to the store.", ["call", "ok"], buckets=STAGE_S, registry=registry
+        self._store = Distribution(
+            "takt_store_seconds", "Round trips to the store.", ["call", "ok"], registry, buckets=STAGE_S
         )
         self._events = Tally("takt_feedback_events", "Feedback by outcome.", ["outcome"], registry)
         self._tokens = Tally(
@@ -141,17 +142,37 @@ class Metrics:
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a batch took this long."""
-        self._stages.labels(name).observe(seconds)
+        self._stages.add((name,), (seconds,))
 
     def batch(self, size: int) -> None:
         """A batch of this many requests was taken up."""
-        self._batch.observe(size)
+        self._batch.add((), [size])
+
+    def settled(self, counted: Counted) -> None:
+        """Requests of a batch were answered as they were decided."""
+        for flags, amount in counted.decisions.items():
+            self._decisions.add(*flags, amount=amount)
+        for attempts, amount in counted.attempts.items():
+            self._attempts.add((), [attempts] * amount)
+        for cause in counted.causes:
+            self._degradations.add(cause)
+        placements, channels = counted.catalog.placements, counted.catalog.channels
+        for p, status in zip(*counted.statuses.nonzero(), strict=True):
+            self._placements.add(placements[p].id, STATUSES[status - 1], amount=int(counted.statuses[p, status]))
+        for h in counted.offers.nonzero()[0]:
+            self._offers.add(channels[h].id, amount=int(counted.offers[h]))
+        for reason in counted.reasons.nonzero()[0].tolist():
+            self._exclusions.add(reason, amount=int(counted.reasons[reason]))
+
+    def repeated(self) -> None:
+        """A request that was decided before was given the same answer."""
+        self._repeats.add()
 
     def decided(self, decision: Decision) -> None:
-        """A request was answered."""
+        """A request was answered with fallbacks."""
         self._decisions.add(decision.degraded, decision.dry_run)
         if decision.attempts:
-            self._attempts.observe(decision.attempts)
+            self._attempts.add((), [decision.attempts])
         for degradation in decision.degradations:
             self._degradations.add(degradation.cause)
         for placement in decision.placements:
@@ -173,7 +194,7 @@ class Metrics:
 
     def round_trip(self, call: str, seconds: float, ok: bool) -> None:
         """One round trip to the store ended."""
-        self._store.labels(call, str(ok).lower()).observe(seconds)
+        self._store.add((call, str(ok).lower()), (seconds,))
 
     def called(self, method: str, code: str, seconds: float) -> None:
         """A call ended with this status code."""

@@ -84,7 +84,7 @@ def group(group: Group) -> bytes:
     """Frame of a group. Raises `ValueError` on partial entries or digests of another length."""
     if not group.entries:
         raise ValueError("a group without entries; there is nothing to commit")
-    parts = [
+    parts: list[bytes | memoryview] = [
         _GROUP.pack(
             group.compare,
             group.gate,

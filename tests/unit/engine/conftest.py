@@ -25,6 +25,7 @@ from takt.features.record import ProfileRow, pack_profiles
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter, ProfileWrite, Scores
+from tests.unit.decisionlog.slow_writing import CheckedCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,7 +136,7 @@ class World:
         return Engine(
             force(self.catalog, self.scorer or TellingScorer(self.catalog)),
             self.store,
-            ProtobufCodec(64),
+            CheckedCodec(),
             prior=ConstantScorer(),
             clock=self.clock,
             meter=NullMeter(),

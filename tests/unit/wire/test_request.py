@@ -13,6 +13,7 @@ from takt.errors import InvalidRequestError
 from takt.v1 import decision_pb2
 from takt.v1.types_pb2 import Identity as IdentityMessage
 from takt.v1.types_pb2 import StringList, Value
+from takt.wire.asking import digest
 from takt.wire.request import Budget, decide_request, request_message
 
 BUDGET = Budget(received_us=1_000_000, default_us=250_000)
@@ -179,4 +180,4 @@ def test_what_is_logged_asks_the_same() -> None:
         message(context={"page": Value(string_value="home"), "x": Value(double_value=1.0)}, timings=["now"]), BUDGET
     )
 
-    assert request.digest() == decide_request(request_message(request), BUDGET).digest()
+    assert digest(request) == digest(decide_request(request_message(request), BUDGET))

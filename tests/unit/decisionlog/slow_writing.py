@@ -1,13 +1,17 @@
-"""From arrays to answers: what was picked, why the rest was not, and the trace that makes it replayable."""
+"""The obvious twin of the kernels that write answers and records: one value after the other, one message at a time."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from takt.arbitration.score import total
 from takt.catalog.snapshot import Counts
+from takt.decisionlog.codec import ProtobufCodec
+from takt.decisionlog.record import RECORD_VERSION
+from takt.decisionlog.writing import exploration
 from takt.domain.decision import (
     Candidate,
     Decision,
@@ -18,41 +22,31 @@ from takt.domain.decision import (
     RankedOffer,
     Score,
     TimingWindow,
-    Versions,
-    decision_id,
 )
+from takt.domain.ledger import WIDTH
 from takt.domain.reasons import Cause, Reason, Status
 from takt.domain.request import Explain
-from takt.engine.arrays import PICK, SILENCE, UNDRAWN
+from takt.engine.arrays import SILENCE, UNDRAWN
 from takt.engine.selection import at
 from takt.features.reader import RowStatus
-from takt.ports import SlotTrace, Trace
+from takt.v1 import decision_pb2, log_pb2
+from takt.wire import answer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from takt.domain.request import DecideRequest
-    from takt.engine.batch import Item
+    from takt.domain.decision import Versions
+    from takt.engine.codec import Letters
     from takt.engine.compute import Computed
-    from takt.engine.force import Force
+    from takt.engine.ledgers import Made
 
 DETAILS = 1 << 16
 """More than there are caps or rules."""
 
 
-def versions(force: Force, model: str, service: str) -> Versions:
-    """What is in force, as the answer says it."""
-    return Versions(
-        catalog=force.catalog.version,
-        model=model,
-        features=f"{force.catalog.spec.layout_fingerprint:016x}",
-        service=service,
-    )
-
-
 def score(computed: Computed, s: int, t: int, n: int, o: int) -> Score:
     """Every factor of one arm's score on spot `s`."""
-    valued, dials, shelf = computed.valued, computed.force.dials, computed.force.shelf
+    valued, dials, shelf = computed.valued, computed.asking.force.dials, computed.asking.force.shelf
     q = int(computed.layout.row[s])
     h = int(computed.layout.row_channel[q])
     column = int(valued.column[o])
@@ -74,23 +68,23 @@ def score(computed: Computed, s: int, t: int, n: int, o: int) -> Score:
 
 def window(computed: Computed, i: int, t: int) -> TimingWindow:
     """Slot `t` resolved for item `i`."""
-    z = computed.zone_of_item[i]
+    z = computed.asked.requests[i]["zone"]
     now = int(computed.layout.now_us[i])
     not_before = max(int(computed.tables.not_before_us[z, t]), now)
     not_after = int(computed.tables.not_after_us[z, t])
     return TimingWindow(
-        computed.force.catalog.timings[t].id, not_before, not_before - not_after if not_after < 0 else not_after
+        computed.asking.force.catalog.timings[t].id, not_before, not_before - not_after if not_after < 0 else not_after
     )
 
 
 def ranked(computed: Computed, i: int, s: int, k: int, contact: int) -> RankedOffer:
     """The offer picked for slot `k` of spot `s`; `contact` is its entry among the batch's contacts."""
-    catalog, picked = computed.force.catalog, computed.picked
+    catalog, picked = computed.asking.force.catalog, computed.picked
     pick = picked.picks[s, k]
     o, t, n = int(pick["offer"]), int(pick["timing"]), int(pick["tonality"])
     placement = catalog.placements[computed.layout.placement[s]]
-    profile = computed.profiles[i]
-    treatment = catalog.treatments[catalog.treatment_of[placement.channel, profile["address"], profile["locale"], n, o]]
+    person = computed.asked.requests[i]
+    treatment = catalog.treatments[catalog.treatment_of[placement.channel, person["address"], person["locale"], n, o]]
     return RankedOffer(
         rank=k + 1,
         offer=catalog.offers[o].id,
@@ -123,7 +117,7 @@ def reason_keys(computed: Computed) -> npt.NDArray[np.int64]:
 
 def exclusions(computed: Computed, keys: npt.NDArray[np.int64], explain: Explain) -> tuple[Exclusion, ...]:
     """Why offers are not in one spot, by reason and rule, in the order of judgement. `keys` is [O] of `reason_keys`."""
-    catalog = computed.force.catalog
+    catalog = computed.asking.force.catalog
     found = []
     for key, count in zip(*(column.tolist() for column in np.unique(keys, return_counts=True)), strict=True):
         if not key:
@@ -143,7 +137,7 @@ def exclusions(computed: Computed, keys: npt.NDArray[np.int64], explain: Explain
 
 def candidates(computed: Computed, s: int) -> tuple[Candidate, ...]:
     """Every live candidate's best arm, best first."""
-    catalog, picked = computed.force.catalog, computed.picked
+    catalog, picked = computed.asking.force.catalog, computed.picked
     cells = picked.cells[s]
     alive = np.flatnonzero(~np.isnan(cells["total"]))
     found = []
@@ -159,7 +153,7 @@ def candidates(computed: Computed, s: int) -> tuple[Candidate, ...]:
 
 def advice(computed: Computed, i: int, s: int) -> NextMoment | None:
     """A better moment than this placement can deliver, if there is one."""
-    picked, catalog = computed.picked, computed.force.catalog
+    picked, catalog = computed.picked, computed.asking.force.catalog
     result = picked.results[s]
     o = int(result["advice_offer"])
     if o < 0:
@@ -175,8 +169,8 @@ def placement_decision(
 ) -> PlacementDecision:
     """What became of spot `s`, whose first contact is entry `first_contact`."""
     picked = computed.picked
-    placement = computed.force.catalog.placements[computed.layout.placement[s]]
-    explain = computed.layout.items[i].request.explain
+    placement = computed.asking.force.catalog.placements[computed.layout.placement[s]]
+    explain = Explain(computed.asking.explain[computed.layout.items[i].index])
     chosen = [k for k in range(int(computed.layout.slots[s])) if picked.picks[s, k]["offer"] >= 0]
     if chosen:
         status = Status.OFFERED
@@ -186,7 +180,7 @@ def placement_decision(
         status = Status.FALLBACK if placement.fallback else Status.EMPTY
     return PlacementDecision(
         placement=placement.id,
-        channel=computed.force.catalog.channels[placement.channel].id,
+        channel=computed.asking.force.catalog.channels[placement.channel].id,
         status=status,
         offers=tuple(ranked(computed, i, s, k, first_contact + k) for k in chosen),
         fallback="" if chosen else placement.fallback,
@@ -197,10 +191,10 @@ def placement_decision(
     )
 
 
-def decisions(computed: Computed, service_version: str) -> list[tuple[Decision, npt.NDArray[np.int64]]]:
+def decisions(computed: Computed, in_force: Versions) -> list[tuple[Decision, npt.NDArray[np.int64]]]:
     """The answer to every item, in the layout's order, with the indices of the contacts that it makes."""
-    catalog, layout, picked = computed.force.catalog, computed.layout, computed.picked
-    in_force = versions(computed.force, computed.model, service_version)
+    asking, layout, picked = computed.asking, computed.layout, computed.picked
+    catalog = asking.force.catalog
     whole = tuple(Degradation(cause, message) for cause, message in computed.degradations)
     keys = reason_keys(computed)
     found = []
@@ -219,96 +213,105 @@ def decisions(computed: Computed, service_version: str) -> list[tuple[Decision, 
                 else ()
             )
             decision = Decision(
-                decision_id=layout.decisions[i],
-                request_id=item.request.request_id,
+                decision_id=item.decision.hex(),
+                request_id=item.request_id,
                 profile_id=item.profile_id,
                 anonymous=bool(computed.record_status[i]),
                 stage=catalog.stages[computed.stage[i]].id,
                 placements=tuple(placements),
                 versions=in_force,
                 decided_at_us=item.now_us,
-                attempts=0 if item.request.dry_run else item.attempt,
-                dry_run=item.request.dry_run,
+                attempts=0 if asking.dry_run[item.index] else item.attempt,
+                dry_run=bool(asking.dry_run[item.index]),
                 degradations=whole + own,
             )
             found.append((decision, np.arange(first, contact)))
     return found
 
 
-def trace(computed: Computed, i: int, g: int, earlier: bytes) -> Trace:
-    """What was read and drawn for item `i` of group `g`, on its ledger with the `earlier` contacts of its chain."""
-    layout, picked = computed.layout, computed.picked
-    spots = range(layout.first_spot[i], layout.first_spot[i + 1])
-    slots = tuple(
-        SlotTrace(
-            placement=s - int(layout.first_spot[i]),
-            slot=k,
-            **{name: picked.picks[s, k][name].item() for name in PICK.names or ()},
-        )
-        for s in spots
-        for k in range(int(layout.slots[s]))
-        if picked.picks[s, k]["offer"] != UNDRAWN
-    )
+def record(computed: Computed, made: Made, decision: Decision, g: int, *, i: int, partitions: int) -> bytes:
+    """The log's record of one decision, with everything needed to compute it again."""
+    layout, picked, asking = computed.layout, computed.picked, computed.asking
     item = layout.items[i]
-    first_row = layout.row[layout.first_spot[i]]
-    return Trace(
-        request_digest=item.digest,
-        snapshot_us=item.now_us,
-        profile=item.record,
+    head, last = layout.group_first[g], layout.group_first[g + 1]
+    earlier = made.entries[made.first_contact[head] * WIDTH : made.first_contact[i] * WIDTH]
+    spots = range(layout.first_spot[i], layout.first_spot[i + 1])
+    message = log_pb2.DecisionRecord(
+        record_version=RECORD_VERSION,
+        decision_id=decision.decision_id,
+        request_id=decision.request_id,
+        request_digest=asking.digests[item.index],
+        profile_id=decision.profile_id,
+        partition=zlib.crc32(decision.profile_id.encode()) % partitions,
+        decided_at_us=decision.decided_at_us,
+        snapshot_at_us=item.now_us,
+        versions=answer.versions(decision.versions),
+        stage=decision.stage,
+        request=decision_pb2.DecideRequest.FromString(asking.messages[item.index]),
+        profile_record=item.record or b"",
         ledger=item.ledger + earlier,
-        context=computed.contexts[first_row].tobytes(),
-        chained=i - int(layout.group_first[g]),
-        chain=int(layout.group_first[g + 1] - layout.group_first[g]),
-        compare=bool(picked.live[layout.group_first[g] : layout.group_first[g + 1]].any()),
-        slack=int(picked.slack[g]),
-        slots=slots,
-        reasons=tuple(picked.cells[s]["reason"].astype(np.uint8).tobytes() for s in spots),
-        live=tuple(
-            np.packbits(~np.isnan(picked.cells[s]["total"]), bitorder="little").tobytes().rstrip(b"\0") for s in spots
-        ),
-        max_offers=tuple(int(layout.slots[s]) for s in spots),
-        exploration=computed.force.catalog.exploration,
+        context_record=computed.contexts[layout.row[layout.first_spot[i]]].tobytes(),
+        attempts=decision.attempts,
+        commit_check=log_pb2.CommitCheck(compared=bool(picked.live[head:last].any()), slack=int(picked.slack[g])),
+        exploration=exploration(asking.force.catalog.exploration),
+        chain=log_pb2.ChainPosition(index=i - head, length=last - head),
+        placements=[
+            placement_record(computed, s, placed) for s, placed in zip(spots, decision.placements, strict=True)
+        ],
+        degradations=[answer.degradation(d) for d in decision.degradations],
+        answer=answer.response(decision).SerializeToString(),
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def placement_record(computed: Computed, s: int, placed: PlacementDecision) -> log_pb2.PlacementRecord:
+    """What was decided and drawn for spot `s`."""
+    cells, picks = computed.picked.cells[s], computed.picked.picks[s]
+    slots = int(computed.layout.slots[s])
+    return log_pb2.PlacementRecord(
+        placement=placed.placement,
+        status=answer.STATUS[placed.status],
+        max_offers=slots,
+        live_offers=np.packbits(~np.isnan(cells["total"]), bitorder="little").tobytes().rstrip(b"\0"),
+        reason_codes=cells["reason"].astype(np.uint8).tobytes(),
+        slots=[slot_record(picks[k], placed, k) for k in range(slots) if picks[k]["offer"] != UNDRAWN],
     )
 
 
-def fallback(
-    force: Force,
-    request: DecideRequest,
-    *,
-    cause: Cause,
-    message: str,
-    now_us: int,
-    service_version: str,
-    item: Item | None = None,
-) -> Decision:
-    """The answer when nothing could be decided: every placement's neutral content, no contact, not final.
+def slot_record(pick: np.void, placed: PlacementDecision, k: int) -> log_pb2.SlotRecord:
+    """One draw. The names of what was drawn are those of the answer, where slot k holds rank k + 1."""
+    kept = log_pb2.SlotRecord(offer_propensity=pick["offer_propensity"], offer_draw=pick["offer_draw"])
+    if pick["offer"] == SILENCE:
+        return kept
+    shown = placed.offers[k]
+    kept.offer = shown.offer
+    kept.timing = shown.timing.slot
+    kept.tonality = shown.tonality
+    kept.form_of_address = answer.FORM_OF_ADDRESS[shown.form_of_address]
+    kept.treatment = shown.treatment
+    kept.arm_propensity = pick["arm_propensity"]
+    kept.arm_draw = pick["arm_draw"]
+    kept.score.CopyFrom(answer.score(shown.score))
+    return kept
 
-    Unknown placements are left out; validation names them when there is time for it.
-    """
-    profile_id = item.profile_id if item else request.profile_id
-    known = [
-        force.catalog.placements[p]
-        for a in request.placements
-        if (p := force.placement_index.get(a.placement)) is not None
-    ]
-    return Decision(
-        decision_id=decision_id(profile_id, request.request_id),
-        request_id=request.request_id,
-        profile_id=profile_id,
-        anonymous=False,
-        stage="",
-        placements=tuple(
-            PlacementDecision(
-                placement=p.id,
-                channel=force.catalog.channels[p.channel].id,
-                status=Status.FALLBACK if p.fallback else Status.EMPTY,
-                fallback=p.fallback,
-            )
-            for p in known
-        ),
-        versions=versions(force, force.scorer.version, service_version),
-        decided_at_us=now_us,
-        attempts=item.attempt if item else 0,
-        dry_run=request.dry_run,
-        degradations=(Degradation(cause, message),),
-    )
+
+class CheckedCodec(ProtobufCodec):
+    """A codec that holds everything it writes to the twin, byte for byte."""
+
+    partitions = 64
+
+    def __init__(self) -> None:
+        super().__init__(self.partitions)
+        self.written = 0
+
+    def write(self, computed: Computed, made: Made, versions: Versions) -> Letters:
+        """Write it, and write it again slowly."""
+        letters = super().write(computed, made, versions)
+        answers, records = letters.all()
+        group_first = computed.layout.group_first
+        for i, (decision, _) in enumerate(decisions(computed, versions)):
+            g = int(np.searchsorted(group_first, i, side="right")) - 1
+            assert answer.response(decision).SerializeToString() == answers[i]
+            assert record(computed, made, decision, g, i=i, partitions=self.partitions) == bytes(records[i])
+            self.written += 1
+        return letters

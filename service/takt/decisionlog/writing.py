@@ -1,0 +1,156 @@
+"""A decided batch as answers and records: gathers what kernels write from, and gives them room."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from takt.decisionlog.record import write_records
+from takt.domain.decision import Degradation
+from takt.domain.request import Explain
+from takt.engine.codec import Letters
+from takt.v1 import log_pb2, types_pb2
+from takt.wire import answer
+from takt.wire.encoding.answer import Sheet
+from takt.wire.encoding.exclusions import grounds_for
+from takt.wire.encoding.told import ITEM, PIECES, Told
+
+if TYPE_CHECKING:
+    from takt.catalog.snapshot import Exploration
+    from takt.domain.decision import Versions
+    from takt.engine.compute import Computed
+    from takt.engine.ledgers import Made
+    from takt.wire.encoding.texts import Texts
+
+RULE: Final[Mapping[str, Any]] = {
+    "greedy": types_pb2.EXPLORATION_RULE_GREEDY,
+    "epsilon": types_pb2.EXPLORATION_RULE_EPSILON,
+    "softmax": types_pb2.EXPLORATION_RULE_SOFTMAX,
+    "squarecb": types_pb2.EXPLORATION_RULE_SQUARE_CB,
+}
+PARAMETER: Final[Mapping[str, tuple[str, ...]]] = {
+    "greedy": (),
+    "epsilon": ("epsilon",),
+    "softmax": ("temperature",),
+    "squarecb": ("gamma",),
+}
+USUAL_BYTES: Final = 6_000
+"""Room for a record to begin with; where it does not do, the kernel says how much would."""
+
+
+def write(computed: Computed, made: Made, versions: Versions, *, texts: Texts, partitions: int) -> Letters:
+    """Answers and records of a batch, with the contacts that were made."""
+    n_spots, n_offers = computed.picked.cells.shape
+    force = computed.asking.force
+    sheet = Sheet(
+        texts=texts,
+        told=told(computed, made, versions, partitions),
+        asked=computed.asked,
+        tables=computed.tables,
+        shelf=force.shelf,
+        dials=force.dials,
+        valued=computed.valued,
+        picked=computed.picked,
+        contacts=computed.ledgers.contacts,
+        first_new=made.first_new,
+        grounds=grounds_for(n_offers),
+        status=np.zeros(n_spots, np.int64),
+    )
+    spans = np.empty((len(computed.layout.items), 3), np.int64)
+    out = np.empty(USUAL_BYTES * len(spans), np.uint8)
+    needed = write_records(out, sheet, spans)
+    if needed:
+        out = np.empty(needed, np.uint8)
+        write_records(out, sheet, spans)
+    return Letters(out.data, spans, sheet.status)
+
+
+def told(computed: Computed, made: Made, versions: Versions, partitions: int) -> Told:
+    """What answers and records say beside what was decided."""
+    asking, layout = computed.asking, computed.layout
+    pieces: list[bytes] = []
+    for item in layout.items:
+        pieces += (
+            item.decision.hex().encode(),
+            item.request_id.encode(),
+            item.profile_id.encode(),
+            asking.messages[item.index],
+            asking.digests[item.index],
+            item.record or b"",
+            item.ledger,
+        )
+    lengths = np.array([len(piece) for piece in pieces], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    n = len(layout.items)
+    items = np.empty(n, ITEM)
+    items["stage"] = computed.stage
+    items["attempts"] = [item.attempt for item in layout.items]
+    items["partition"] = [zlib.crc32(item.profile_id.encode()) % partitions for item in layout.items]
+    items["explain"] = asking.explain[layout.index]
+    items["dry_run"] = asking.dry_run[layout.index]
+    items["attempts"][items["dry_run"]] = 0
+    items["anonymous"] = computed.record_status != 0
+    items["corrupt"] = computed.corrupt
+    common = [
+        answer.versions(versions).SerializeToString(),
+        exploration(asking.force.catalog.exploration).SerializeToString(deterministic=True),
+        *(answer.degradation(Degradation(*cause)).SerializeToString() for cause in computed.degradations),
+    ]
+    candidates, candidates_end = live_candidates(computed, items["explain"])
+    contexts = computed.contexts
+    return Told(
+        pieces=np.frombuffer(b"".join(pieces), np.uint8),
+        starts=starts.reshape(n, PIECES),
+        lengths=lengths.reshape(n, PIECES),
+        items=items,
+        common=np.frombuffer(b"".join(common), np.uint8),
+        common_spans=spans_of(common),
+        rule=computed.filtered.rule,
+        candidates=candidates,
+        candidates_end=candidates_end,
+        contexts=contexts.view(np.uint8),
+        context_bytes=contexts.dtype.itemsize,
+        contacts=np.frombuffer(made.entries, np.uint8),
+        first_contact=made.first_contact,
+    )
+
+
+def spans_of(texts: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """int64 [n, 2]: where each text starts among all of them joined, and its length."""
+    lengths = np.array([len(text) for text in texts], np.int64)
+    return np.stack((np.cumsum(lengths) - lengths, lengths), axis=1)
+
+
+def live_candidates(
+    computed: Computed, explain: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Live candidates of the spots that explain in full, best first, int64; and where each spot's end, [S + 1]."""
+    first_spot, cells = computed.layout.first_spot, computed.picked.cells
+    ends = np.zeros(len(cells) + 1, np.int64)
+    full = np.flatnonzero(explain == Explain.FULL)
+    found = []
+    for i in full:
+        for s in range(first_spot[i], first_spot[i + 1]):
+            totals = cells[s]["total"]
+            alive = np.flatnonzero(~np.isnan(totals))
+            found.append(alive[np.argsort(-totals[alive], kind="stable")])
+            ends[s + 1] = len(alive)
+    return np.concatenate(found) if found else np.empty(0, np.int64), np.cumsum(ends)
+
+
+def exploration(declared: Exploration) -> log_pb2.Exploration:
+    """The rules with the parameters that each of them uses."""
+    offers = {"epsilon": declared.epsilon, "temperature": declared.temperature, "gamma": declared.gamma}
+    arms = {"epsilon": declared.arm_epsilon, "temperature": declared.arm_temperature}
+    return log_pb2.Exploration(
+        offers=_stage(declared.rule, offers), arms=_stage(declared.arm_rule, arms), silence_floor=declared.silence_floor
+    )
+
+
+def _stage(rule: str, declared: Mapping[str, float]) -> log_pb2.ExplorationStage:
+    """One stage's rule with the parameters that it uses."""
+    return log_pb2.ExplorationStage(rule=RULE[rule], parameters={name: declared[name] for name in PARAMETER[rule]})
