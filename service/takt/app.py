@@ -48,7 +48,7 @@ from takt.rpc.calls import Calls
 from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
-from takt.rpc.desk import Ask, MessageDesk, SharedDesk
+from takt.rpc.desk import Ask, EngineDesk, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.native import NativeFront
@@ -273,14 +273,7 @@ def make_edge(
 ) -> Edge:
     """Everything between the network and the parts, at work but not listening. Call it on the event loop."""
     budget_us = settings.decide_budget_ms * 1_000
-    desk = SharedDesk(
-        MessageDesk(
-            parts.engine,
-            budget_us=budget_us,
-            times=lambda: timestamps(parts.engine.force.catalog.spec.context),
-            refused=metrics.refused,
-        )
-    )
+    desk = SharedDesk(EngineDesk(parts.engine, budget_us=budget_us))
     decisions: Gather[Ask, bytes] = Gather(
         desk.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from takt.catalog.workspace import load_workspace
-from takt.clock import SystemClock
+from takt.clock import HOUR_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.request import DecideRequest, PlacementAsk
 from takt.engine.engine import Engine
@@ -17,6 +17,8 @@ from takt.kernel import CACHED, cache_directory
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter
+from takt.rpc.desk import Ask, EngineDesk
+from takt.wire.request import request_message
 
 SMALLEST = Path(__file__).parent / "smallest"
 
@@ -52,4 +54,6 @@ def decide_once() -> None:
         meter=NullMeter(),
         service_version="0",
     )
-    engine.decide([DecideRequest("compile", (PlacementAsk("page"),), profile_id="compile")])
+    request = DecideRequest("compile", (PlacementAsk("page"),), profile_id="compile")
+    ask = Ask(request_message(request).SerializeToString(), clock.monotonic_us())
+    EngineDesk(engine, budget_us=HOUR_US).decide([ask])

@@ -8,33 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
-
-from google.protobuf.message import DecodeError
+from collections.abc import Sequence
+from typing import Protocol
 
 from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
 from takt.domain.request import DecideRequest
-from takt.errors import InvalidRequestError, TaktError, Violation
-from takt.v1 import decision_pb2
+from takt.engine.asking import Asking
+from takt.engine.force import Force
+from takt.errors import TaktError
 from takt.wire.answer import response
-from takt.wire.request import Budget, decide_request
+from takt.wire.decoding.reading import UNREADABLE, Ask, Reading
 
-UNREADABLE: Final = Violation("request", "is no takt.v1.DecideRequest: its bytes cannot be read as one")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One call as a front end knows it."""
-
-    message: bytes
-    """A serialised `takt.v1.DecideRequest`, or whatever the caller sent in its place."""
-    received_us: int
-    """When it came, on the clock's monotonic scale."""
-    latest_us: int = 0
-    """Past this moment nobody reads the answer; 0 = no such moment."""
+__all__ = ["UNREADABLE", "Ask", "Decider", "Desk", "EngineDesk", "SharedDesk"]
 
 
 class Desk(Protocol):
@@ -96,10 +82,15 @@ class SharedDesk:
 
 
 class Decider(Protocol):
-    """What decides behind a desk."""
+    """What decides behind a desk: the engine."""
 
-    def decide(self, requests: Sequence[DecideRequest]) -> Sequence[Decision | TaktError]:
-        """Answer every request, in order, with an error in the place of one that is wrong."""
+    @property
+    def force(self) -> Force:
+        """The catalog and model in force."""
+        ...
+
+    def answer(self, asking: Asking) -> Sequence[bytes | TaktError]:
+        """Answer every request of an asking, in order, with an error in the place of one that is wrong."""
         ...
 
     def fallback(self, request: DecideRequest, cause: Cause, message: str) -> Decision:
@@ -107,58 +98,22 @@ class Decider(Protocol):
         ...
 
 
-class MessageDesk:
-    """The desk that reads and writes one message after the other, by way of the domain's values."""
+class EngineDesk:
+    """The desk before the engine: a batch is read at once, and answered with what the engine has written."""
 
-    def __init__(
-        self,
-        decider: Decider,
-        *,
-        budget_us: int,
-        times: Callable[[], Container[str]],
-        refused: Callable[[str], None],
-    ) -> None:
-        """`budget_us` is what a request has that names none.
+    def __init__(self, engine: Decider, *, budget_us: int) -> None:
+        """`budget_us` is what a request has that names none."""
+        self._engine = engine
+        self._reading = Reading(budget_us)
 
-        `times` gives the context features that are declared as timestamps. `refused` is told the class of the error of
-        each request that is wrong before the engine saw it.
-        """
-        self._decider = decider
-        self._budget_us = budget_us
-        self._times = times
-        self._refused = refused
-
-    def decide(self, asks: Sequence[Ask]) -> list[bytes | TaktError]:
+    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
         """Answer every ask, in order."""
-        read = [self._read(ask) for ask in asks]
-        requests = [request for request in read if isinstance(request, DecideRequest)]
-        decided = iter(self._decider.decide(requests) if requests else ())
-        return [_answer(next(decided) if isinstance(request, DecideRequest) else request) for request in read]
+        return self._engine.answer(self._reading.read(self._engine.force, asks))
 
     def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
         """Answer one message by its placements' fallbacks."""
-        request = self._read(Ask(message, 0))
-        return _answer(self._decider.fallback(request, cause, text) if isinstance(request, DecideRequest) else request)
-
-    def _read(self, ask: Ask) -> DecideRequest | TaktError:
-        """What is asked, or what is wrong with it."""
-        try:
-            return decide_request(
-                decision_pb2.DecideRequest.FromString(ask.message),
-                Budget(ask.received_us, self._budget_us, ask.latest_us),
-                self._times(),
-            )
-        except DecodeError:
-            error = InvalidRequestError((UNREADABLE,))
-        except InvalidRequestError as found:
-            error = found
-        self._refused(type(error).__name__)
-        return error
-
-
-def _answer(decided: Decision | TaktError) -> bytes | TaktError:
-    """A decision as its serialised message; an error as it is."""
-    if isinstance(decided, TaktError):
-        return decided
-    answer: bytes = response(decided).SerializeToString()
-    return answer
+        request = self._reading.one(self._engine.force, Ask(message, 0))
+        if isinstance(request, TaktError):
+            return request
+        answer: bytes = response(self._engine.fallback(request, cause, text)).SerializeToString()
+        return answer

@@ -43,7 +43,7 @@ from takt.rpc.calls import Calls
 from takt.rpc.catalog import CatalogService
 from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
-from takt.rpc.desk import Ask, MessageDesk, SharedDesk
+from takt.rpc.desk import Ask, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
 from takt.rpc.gather import Gather
 from takt.rpc.native import NativeFront
@@ -53,6 +53,7 @@ from takt.settings import Address
 from takt.v1 import decision_pb2, decision_pb2_grpc, types_pb2
 from tests.integration.rpc.asking import ask
 from tests.integration.rpc.process import TRANSPORT
+from tests.unit.rpc.message_desk import MessageDesk
 
 LOCAL = Address("127.0.0.1", 0)
 VERSIONS = Versions("c", "m/1", "f", "0")

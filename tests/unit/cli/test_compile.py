@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Final
 
 from click.testing import CliRunner
 
 from takt.catalog.workspace import load_workspace
 from takt.cli.compile import decide_once
 from takt.cli.main import main
-from takt.clock import SystemClock
+from takt.clock import MINUTE_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
+from takt.decisionlog.record import write_records
 from takt.domain.request import DecideRequest, PlacementAsk
+from takt.engine.batch import number_rows
+from takt.engine.counting import count_spots
 from takt.engine.engine import Engine
 from takt.engine.force import force
+from takt.engine.ledgers import pack, unpack
 from takt.engine.selection import select
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter
+from takt.rpc.desk import Ask, EngineDesk
+from takt.wire.decoding.plain import read_plain
+from takt.wire.request import request_message
 
+KERNELS: Final[tuple[Any, ...]] = (read_plain, number_rows, unpack, select, pack, write_records, count_spots)
+"""Those that are called from Python."""
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
 
 
 def test_what_is_compiled_ahead_is_what_a_decision_uses() -> None:
     """After `takt compile`, a decision on a real workspace compiles nothing more."""
     decide_once()
-    compiled = list(select.signatures)  # type: ignore[attr-defined]
+    compiled = [list(kernel.signatures) for kernel in KERNELS]
     catalog, clock, scorer = load_workspace(WORKSPACE), SystemClock(), ConstantScorer()
     store, codec = MemoryStore(clock), ProtobufCodec(64)
     engine = Engine(
         force(catalog, scorer), store, codec, prior=scorer, clock=clock, meter=NullMeter(), service_version="0"
     )
     asks = tuple(PlacementAsk(placement.id) for placement in catalog.placements)
-    engine.decide([DecideRequest(f"r{i}", asks, profile_id="p") for i in range(3)])
-    assert compiled == list(select.signatures)  # type: ignore[attr-defined]
+    requests = [DecideRequest(f"r{i}", asks, profile_id="p") for i in range(3)]
+    messages = [request_message(request).SerializeToString() for request in requests]
+    answers = EngineDesk(engine, budget_us=MINUTE_US).decide(
+        [Ask(message, clock.monotonic_us()) for message in messages]
+    )
+    assert all(isinstance(answer, bytes) for answer in answers)
+    assert compiled == [list(kernel.signatures) for kernel in KERNELS]
+    assert [1] * len(KERNELS) == list(map(len, compiled))
 
 
 def test_the_command_says_where_they_are_kept() -> None:

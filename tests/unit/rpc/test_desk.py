@@ -13,9 +13,10 @@ from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest
 from takt.errors import InvalidRequestError, RequestIdReusedError, TaktError
 from takt.rpc.decision import streamed, unwrapped
-from takt.rpc.desk import UNREADABLE, Ask, MessageDesk, SharedDesk
+from takt.rpc.desk import UNREADABLE, Ask, SharedDesk
 from takt.v1 import decision_pb2
 from takt.wire.answer import response
+from tests.unit.rpc.message_desk import MessageDesk
 
 
 def decided(request: DecideRequest, *degradations: Degradation) -> Decision:
