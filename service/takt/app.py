@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -54,7 +56,7 @@ from takt.rpc.gather import Gather
 from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import AdminServices, Listening, Servers, Tls, read_tls
-from takt.settings import Address, Settings, read_secret
+from takt.settings import Address, Settings, label, read_secret
 from takt.wire.request import MOST_BUDGET_US, request_message
 
 OPEN_ATTEMPTS: Final = 5
@@ -124,6 +126,7 @@ async def serve(
             kept_up(parts, metrics),
             log_watched(parts, metrics),
             followed(parts),
+            ended_by_a_fall(edge.servers, settings.grace_s),
         ):
             await stop.wait()
             await drain(edge, settings.grace_s)
@@ -384,6 +387,30 @@ async def told_by_signals(stop: asyncio.Event) -> AsyncIterator[None]:
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def ended_by_a_fall(servers: Servers, grace_s: float) -> AsyncIterator[None]:
+    """End the process with 1 when a listener falls: one that lives on without it would look healthy to nobody's use.
+
+    What is under way elsewhere is answered first. It ends at once then: a server that has fallen cannot be stopped.
+    """
+
+    async def watch() -> None:
+        setting, error = await servers.fallen()
+        _log.error("listener_fell", listener=label(setting), exc_info=error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(servers.quiet(grace_s), grace_s)
+        sys.stderr.flush()
+        os._exit(1)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 @asynccontextmanager

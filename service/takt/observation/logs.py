@@ -25,8 +25,8 @@ KEYS: Final = frozenset(
         # errors
         "call", "error", "message", "method", "where", "work",
         # a process
-        "admin", "catalog", "edition", "features", "listen", "metrics", "model", "offers", "pid", "placements",
-        "signal", "store", "tls", "token", "transport", "version", "worker", "workers",
+        "admin", "catalog", "edition", "features", "listen", "listener", "metrics", "model", "offers", "pid",
+        "placements", "signal", "store", "tls", "token", "transport", "version", "worker", "workers",
         "workspace",
         # figures
         "batch", "cause", "clean", "code", "drained", "grace_s", "known", "lost", "partitions", "restored",

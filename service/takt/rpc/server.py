@@ -204,13 +204,30 @@ class Servers:
         """Tell those who ask for health that calls may come."""
         await self._set(health_pb2.HealthCheckResponse.SERVING)
 
-    async def drain(self, grace_s: float) -> None:
-        """Health off, refuse new calls, let those in flight end within `grace_s`, then hang up.
+    async def fallen(self) -> tuple[str, BaseException]:
+        """Wait until a server of grpcio's falls by itself: the setting of its address, and what it fell over.
 
-        Callers are refused in so many words before the listeners close: grpc would tell those whose call comes at that
-        very moment that it was cancelled, which nobody tries again. Streams of health and reflection last as long as
-        their callers like, and are not waited for.
+        It does so over a call whose path is not UTF-8 (seen in 1.85.1), serves nobody from then on, and can neither be
+        stopped nor put back.
         """
+        serving = {
+            asyncio.ensure_future(server.wait_for_termination()): setting
+            for server, setting in ((self._public, "listen"), (self._admin, "admin_listen"))
+        }
+        try:
+            ended, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
+            for wait in ended:
+                error = wait.exception()
+                if error is not None:
+                    return serving[wait], error
+            nothing: asyncio.Future[tuple[str, BaseException]] = asyncio.get_running_loop().create_future()
+            return await nothing  # they were stopped: there is nothing to tell, ever
+        finally:
+            for wait in serving:
+                wait.cancel()
+
+    async def quiet(self, grace_s: float) -> None:
+        """Health off, refuse new calls, and wait at most `grace_s` for those that are under way."""
         await self._health.enter_graceful_shutdown()
         self._calls.draining = True
         self._decision.drain()
@@ -218,6 +235,15 @@ class Servers:
         if self._native is not None:
             waits.append(self._native.idle(grace_s))
         await asyncio.gather(*waits)
+
+    async def drain(self, grace_s: float) -> None:
+        """Health off, refuse new calls, let those in flight end within `grace_s`, then hang up.
+
+        Callers are refused in so many words before the listeners close: grpc would tell those whose call comes at that
+        very moment that it was cancelled, which nobody tries again. Streams of health and reflection last as long as
+        their callers like, and are not waited for.
+        """
+        await self.quiet(grace_s)
         await asyncio.sleep(min(LAST_CALLS_S, grace_s))
         await asyncio.gather(self._public.stop(LAST_WORDS_S), self._admin.stop(LAST_WORDS_S))
         if self._native is not None:
