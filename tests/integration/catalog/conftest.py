@@ -23,10 +23,7 @@ from takt.v1 import (
     types_pb2,
 )
 from tests.integration.rpc.asking import ask
-from tests.integration.rpc.conftest import bundle
 from tests.integration.rpc.process import WORKSPACE, Service
-
-__all__ = ["bundle"]
 
 WEEK: Final = "  - {id: person-week, scope: profile, limit: 5, window: 7d}\n"
 """The cap of the small workspace that is replaced; the others are dropped."""
