@@ -38,8 +38,11 @@ PARAMETER: Final[Mapping[str, tuple[str, ...]]] = {
     "softmax": ("temperature",),
     "squarecb": ("gamma",),
 }
-USUAL_BYTES: Final = 6_000
-"""Room for a record to begin with; where it does not do, the kernel says how much would."""
+USUAL_BYTES: Final = 40_000
+"""Room for a record to begin with: the bound that the kernel asks for is some ten times what it writes.
+
+Where it does not do, the kernel says how much would.
+"""
 
 
 def write(computed: Computed, made: Made, versions: Versions, *, texts: Texts, partitions: int) -> Letters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 DECISION_BYTES: Final = 24
 
 
+@lru_cache(maxsize=8192)  # asked for several times in a decision: to identify, to fetch and to commit
 def person_address(profile_id: str) -> bytes:
     """16 bytes that say where a person's data lie: CRC-32 of the profile id (its partition) and 12 bytes of BLAKE2b.
 

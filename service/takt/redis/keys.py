@@ -27,6 +27,7 @@ anonymous profile, so that claiming it and closing that profile's ledger are one
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from takt.domain.decision import person_address
@@ -98,6 +99,7 @@ def partition_of(profile_id: str, partitions: int) -> int:
     return person(profile_id, partitions).partition
 
 
+@lru_cache(maxsize=8192)  # who is fetched is committed
 def person(profile_id: str, partitions: int) -> PersonKeys:
     """Keys of a person."""
     return person_at(person_address(profile_id), partitions)
