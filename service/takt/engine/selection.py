@@ -58,10 +58,16 @@ NOT_DRAWN: Final = int(Reason.NOT_DRAWN)
 
 
 @kernel
+def along(size: int, index: int) -> int:
+    """Where an index stands on an axis of a model's answer: one of size 1 stands for every index."""
+    return index if size > 1 else 0
+
+
+@kernel
 def at(array: Singles, q: int, t: int, n: int, o: int) -> float:
     """An element of a model's answer whose axes of size 1 stand for every index."""
     a, b, c, d = array.shape
-    return float(array[q if a > 1 else 0, t if b > 1 else 0, n if c > 1 else 0, o if d > 1 else 0])
+    return float(array[along(a, q), along(b, t), along(c, n), along(d, o)])
 
 
 @kernel
@@ -339,6 +345,65 @@ def group_slack(
 
 
 @kernel
+def weigh_arm(
+    valued: Valued,
+    shelf: Shelf,
+    dials: Dials,
+    q: int,
+    h: int,
+    t: int,
+    n: int,
+    treatments: Ints,
+    scratch: Scratch,
+) -> None:
+    """Reckon the totals of tonality `n` at timing `t` for every offer that has a treatment in it, and keep the better.
+
+    As `arm_total` for each, with all that does not depend on the offer looked up once. `treatments` is int64 [O].
+    """
+    verdicts = scratch.verdicts
+    shape = valued.acceptance.shape
+    acceptances = valued.acceptance[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
+    shape = valued.baseline.shape
+    baselines = valued.baseline[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
+    shape = valued.reaction.shape
+    reactions = valued.reaction[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
+    shape = valued.model_value.shape
+    model_values = valued.model_value[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
+    # 0 where one element stands for every column
+    of_acceptance, of_baseline = min(acceptances.shape[0] - 1, 1), min(baselines.shape[0] - 1, 1)
+    of_reaction, of_value = min(reactions.shape[0] - 1, 1), min(model_values.shape[0] - 1, 1)
+    values, weights = valued.value[q], valued.weight[q]
+    pressure_here = valued.pressure[q, t]
+    cost = shelf.contact_cost[h]
+    best, tonality = scratch.best[t], scratch.tonality[t]
+    for i in range(verdicts.size[0]):
+        o = verdicts.offers[i]
+        if treatments[o] < 0 or n < scratch.first_tonality[o]:
+            continue
+        column = valued.column[o]
+        value = float(model_values[column * of_value])
+        if np.isnan(value):
+            value = values[o]
+        reaction = float(reactions[column * of_reaction])
+        if np.isnan(reaction):
+            reaction = pressure_here
+        score = total(
+            float(acceptances[column * of_acceptance]),
+            dials.exponent,
+            float(baselines[column * of_baseline]),
+            value,
+            weights[o],
+            shelf.lever[o],
+            dials.annoyance_cost,
+            reaction,
+            cost,
+        )
+        if score > best[o]:
+            best[o] = score
+            tonality[o] = n
+
+
+@kernel
 def weigh(
     asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, scratch: Scratch
 ) -> None:
@@ -346,40 +411,19 @@ def weigh(
     request = asked.requests[r]
     q = asked.spots[s]["row"]
     h = spot.channel
-    address = request["address"]
-    locale = request["locale"]
+    treatments = shelf.treatment_of[h, request["address"], request["locale"]]
     verdicts = scratch.verdicts
-    tones_differ = (
-        valued.acceptance.shape[2] > 1
-        or valued.baseline.shape[2] > 1
-        or valued.model_value.shape[2] > 1
-        or valued.reaction.shape[2] > 1
-    )
     for j in range(verdicts.size[1]):
         t = verdicts.timings[j]
         if scratch.weighed[t] or verdicts.timing[t]["reason"] != 0:
             continue
         scratch.weighed[t] = True
         for i in range(verdicts.size[0]):
-            o = verdicts.offers[i]
-            n = scratch.first_tonality[o]
-            score = arm_total(valued, shelf, dials, q, h, t, n, o)
-            known = score > -np.inf
-            scratch.best[t, o] = score if known else -np.inf
-            scratch.tonality[t, o] = n if known else -1
-        if not tones_differ:
-            continue
+            scratch.best[t, verdicts.offers[i]] = -np.inf
+            scratch.tonality[t, verdicts.offers[i]] = -1
         for n in range(shelf.placement_tonalities.shape[1]):
-            if not shelf.placement_tonalities[spot.placement, n]:
-                continue
-            for i in range(verdicts.size[0]):
-                o = verdicts.offers[i]
-                if n <= scratch.first_tonality[o] or shelf.treatment_of[h, address, locale, n, o] < 0:
-                    continue
-                score = arm_total(valued, shelf, dials, q, h, t, n, o)
-                if score > scratch.best[t, o]:
-                    scratch.best[t, o] = score
-                    scratch.tonality[t, o] = n
+            if shelf.placement_tonalities[spot.placement, n]:
+                weigh_arm(valued, shelf, dials, q, h, t, n, treatments[n], scratch)
 
 
 @kernel
