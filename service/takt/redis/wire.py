@@ -122,25 +122,32 @@ class Wire:
 
     def attempt(self, name: str, commands: Sequence[Command]) -> list[Any]:
         """Do as `call` does, with error replies among the replies as `redis.exceptions.ResponseError`."""
+        if self._settler == threading.get_ident():
+            return self._timed(name, commands)  # a part of the call that met the change, which was admitted
         if not self.breaker.admit():
             raise StoreError(f"{self.shown}: did not answer lately and is left alone for a moment")
-        begun_us = self._clock.monotonic_us()
         try:
-            replies = self._exchange(commands)
-        except (RedisError, OSError) as error:
-            self.breaker.failed()
-            self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=False)
-            raise StoreError(f"{self.shown}: {explained(error)}") from error
+            replies = self._timed(name, commands)
         except BaseException:
             self.breaker.failed()
             raise
         self.breaker.succeeded()
-        self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=True)
         return replies
 
     def close(self) -> None:
         """Close all connections. Calls under way fail."""
         self._pool.close()
+
+    def _timed(self, name: str, commands: Sequence[Command]) -> list[Any]:
+        """One exchange, counted as `name`."""
+        begun_us = self._clock.monotonic_us()
+        try:
+            replies = self._exchange(commands)
+        except (RedisError, OSError) as error:
+            self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=False)
+            raise StoreError(f"{self.shown}: {explained(error)}") from error
+        self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=True)
+        return replies
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connection: Any = self._pool.get_connection()  # its methods carry no annotations

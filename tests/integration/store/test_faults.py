@@ -129,6 +129,27 @@ def test_dead_server_is_left_alone_and_found_again(tmp_path: Path) -> None:
         store.close()
 
 
+def test_what_was_told_does_not_keep_a_server_from_being_found_again(tmp_path: Path) -> None:
+    """The call on trial finds another server, and puts back what was told to it before: all of it is that one trial."""
+    clock = ManualClock(0)
+    with EmbeddedServer(tmp_path / "data") as server:
+        address = Address(server.url, timeout_s=10.0)
+        init_store(address, partitions=4)
+        store = RedisStore.open(address, wire=Wire(address, breaker=Breaker(clock)))
+        assert Commit.DONE == commit(store, "r1")
+        server.stop()
+        for _ in range(3):
+            with pytest.raises(StoreError, match=r"store\.sock"):
+                store.fetch(["p"])
+        assert BreakerState.OPEN == store.wire.breaker.state
+
+        server.start()
+        clock.advance(10_000_000)
+        assert Commit.KNOWN == commit(store, "r1")
+        assert BreakerState.CLOSED == store.wire.breaker.state
+        assert 0 < store.trips.counts()["restore"].trips
+
+
 def test_connection_closed_while_idle_costs_nothing(client: redis.Redis, store: RedisStore) -> None:
     """A server or firewall that closed an idle connection is noticed before a command is sent."""
     store.fetch(["p"])
