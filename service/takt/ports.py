@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from takt.catalog.snapshot import Catalog
+    from takt.domain.audit import Deed, Unreadable
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision
     from takt.domain.edition import Edition, Following, SourceFile
@@ -540,6 +541,14 @@ class ChangeCodec(Protocol):
 
     def encode_change(self, change: LedgerChange) -> bytes:
         """One record."""
+        ...
+
+
+class DeedReader(Protocol):
+    """The reading of what the log tells of contacts."""
+
+    def deeds(self, entries: Sequence[LogEntry]) -> Sequence[Deed | Unreadable]:
+        """One for each entry, in their order."""
         ...
 
 

@@ -149,7 +149,7 @@ class Contacts:
         self, catalog: Catalog, contacts: Mapping[int, OutsideContact], actor: str, reason: str
     ) -> dict[int, BackfillResult]:
         """Read, add, and write if nothing changed meanwhile; the contacts for which that succeeded or cannot."""
-        owners = dict(zip(contacts, self._people([contact.person for contact in contacts.values()]), strict=True))
+        owners = dict(zip(contacts, self.profile_ids([contact.person for contact in contacts.values()]), strict=True))
         people = list(dict.fromkeys(owners.values()))
         fetched = self._store.fetch(people)
         results: dict[int, BackfillResult] = {}
@@ -208,7 +208,7 @@ class Contacts:
 
     def _find(self, person: Person) -> _Found:
         """Read one person, after merges. Raises `NotFoundError` or `RecordError`."""
-        (profile_id,) = self._people([person])
+        (profile_id,) = self.profile_ids([person])
         fetched: Fetched = self._store.fetch([profile_id])
         record, ledger = fetched.records[0], fetched.ledgers[0]
         if not is_whole(ledger):
@@ -217,7 +217,7 @@ class Contacts:
             raise NotFoundError("there is no such profile")
         return _Found(profile_id, record, ledger, fetched.now_us)
 
-    def _people(self, people: Sequence[Person]) -> list[str]:
+    def profile_ids(self, people: Sequence[Person]) -> list[str]:
         """Profile ids of people, where merges have led to."""
         named = [person.identity for person in people if person.identity is not None]
         resolved = iter(self._store.resolve(named) if named else [])

@@ -74,7 +74,7 @@ class Feedback:
                     person=person_address(person) if person else address_of(event.decision_id),
                     decision=ledger_code(event.decision_id) if event.decision_id else 0,
                     offer=int(catalog.offer_codes[o]) if o >= 0 else 0,
-                    kind=_kind(declared),
+                    kind=mark_kind(declared),
                     suppression=_suppression(catalog, declared, o, at_us) + _dismissal(force, declared, event, at_us),
                     record=self._codec.encode_event(event, person or "", now_us),
                 )
@@ -119,7 +119,7 @@ class Feedback:
         return people
 
 
-def _kind(declared: Event) -> MarkKind:
+def mark_kind(declared: Event) -> MarkKind:
     """What an event does to its contacts."""
     if declared.releases:
         return MarkKind.RELEASED

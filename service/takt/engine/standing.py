@@ -58,30 +58,36 @@ def name(names: Mapping[int, str], code: int) -> str:
 
 def contacts_of(force: Force, profile_id: str, ledger: bytes, now_us: int) -> list[KnownContact]:
     """All contacts in a whole ledger, newest first."""
-    names = Names.of(force.catalog)
-    at_once = {p.code for p in force.catalog.placements if p.counted_event == Counts.DECISION}
-    found = []
-    for entry in read(ledger):
-        state = int(entry["state"])
-        if state >= EntryState.SUPPRESS_OFFER:
-            continue
-        outside = bool(state & OUTSIDE)
-        waits = bool(entry["expiry_s"]) and int(entry["placement"]) not in at_once
-        ends_us = int(entry["time_us"]) + int(entry["expiry_s"]) * SECOND_US if waits else 0
-        code = int(entry["decision"]).to_bytes(8, "little")
-        found.append(
-            KnownContact(
-                counted_us=int(entry["time_us"]),
-                state=_state(state, ends_us, now_us),
-                offer=name(names.offers, int(entry["offer"])),
-                group=name(names.groups, int(entry["group"])),
-                channel=name(names.channels, int(entry["channel"])),
-                placement=name(names.placements, int(entry["placement"])),
-                decision_id="" if outside else (code + person_address(profile_id)).hex(),
-                hold_expires_us=ends_us,
-            )
-        )
+    names, at_once = Names.of(force.catalog), counted_at_once(force.catalog)
+    found = [
+        known_contact(names, at_once, profile_id, entry, now_us)
+        for entry in read(ledger)
+        if entry["state"] < EntryState.SUPPRESS_OFFER
+    ]
     return sorted(found, key=lambda contact: -contact.counted_us)
+
+
+def counted_at_once(catalog: Catalog) -> set[int]:
+    """Codes of the placements whose contacts wait for nothing."""
+    return {p.code for p in catalog.placements if p.counted_event == Counts.DECISION}
+
+
+def known_contact(names: Names, at_once: set[int], profile_id: str, entry: np.void, now_us: int) -> KnownContact:
+    """One entry that is a contact, with names."""
+    state = int(entry["state"])
+    waits = bool(entry["expiry_s"]) and int(entry["placement"]) not in at_once
+    ends_us = int(entry["time_us"]) + int(entry["expiry_s"]) * SECOND_US if waits else 0
+    code = int(entry["decision"]).to_bytes(8, "little")
+    return KnownContact(
+        counted_us=int(entry["time_us"]),
+        state=_state(state, ends_us, now_us),
+        offer=name(names.offers, int(entry["offer"])),
+        group=name(names.groups, int(entry["group"])),
+        channel=name(names.channels, int(entry["channel"])),
+        placement=name(names.placements, int(entry["placement"])),
+        decision_id="" if state & OUTSIDE else (code + person_address(profile_id)).hex(),
+        hold_expires_us=ends_us,
+    )
 
 
 def suppressions_of(force: Force, ledger: bytes, now_us: int) -> list[KnownSuppression]:

@@ -1,0 +1,1 @@
+"""Comparing what is counted with what was logged."""
