@@ -25,7 +25,9 @@ from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import CheckReport, read_workspace
 from takt.clock import SECOND_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
+from takt.decisionlog.deeds import ProtobufDeeds
 from takt.domain.reasons import Cause
+from takt.engine.audit.audit import Auditor
 from takt.engine.catalogs import Catalogs, rehearsal
 from takt.engine.contacts import Contacts
 from takt.engine.engine import Engine, Limits
@@ -142,6 +144,7 @@ class Parts:
     feedback: Feedback
     profiles: Profiles
     contacts: Contacts
+    auditor: Auditor
     store: RedisStore
     embedded: EmbeddedServer | None
     """The store's server, where it is our own."""
@@ -184,12 +187,14 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
             limits=Limits(max_age_us=settings.max_age_us),
         )
         catalogs.serve(engine)
+        contacts = Contacts(engine, store, codec)
         yield Parts(
             engine=engine,
             catalogs=catalogs,
             feedback=Feedback(engine, store, codec, clock=clock),
             profiles=Profiles(engine, store, clock=clock, make_id=lambda: uuid4().hex),
-            contacts=Contacts(engine, store, codec),
+            contacts=contacts,
+            auditor=Auditor(engine, store, contacts, ProtobufDeeds()),
             store=store,
             embedded=embedded,
         )
@@ -316,7 +321,7 @@ def make_edge(
             profile=ProfileService(
                 parts.profiles, admin, calls=calls, times=lambda: timestamps(parts.engine.force.catalog.spec.profile)
             ),
-            contact=ContactService(parts.contacts, admin, calls=calls, coverage=parts.catalogs),
+            contact=ContactService(parts.contacts, admin, calls=calls, coverage=parts.catalogs, audits=parts.auditor),
             catalog=CatalogService(parts.catalogs, catalogs, calls=calls),
         ),
         native=native,

@@ -140,6 +140,31 @@ def answering(
     return answered
 
 
+def streaming(
+    method: Callable[[Any, Request, Context], AsyncIterator[Response]],
+) -> Callable[[Any, Request, Context], AsyncIterator[Response]]:
+    """A call with many answers that refuses with the right status where `method` raises, and is counted once."""
+    name = method.__qualname__
+
+    @functools.wraps(method)
+    async def answers(self: Servicer, request: Request, context: Context) -> AsyncIterator[Response]:
+        if self.calls.draining:
+            self.calls.meter.called(name, "UNAVAILABLE", 0.0)
+            await abort(context, refusal(DrainingError()))
+        with self.calls.counted(name) as call:
+            try:
+                async for answer in method(self, request, context):
+                    yield answer
+            except Exception as error:  # noqa: BLE001 - all are mapped in one place
+                refused = refused_for(error, name)
+                call.code = refused.code.name
+            else:
+                return
+        await abort(context, refused)
+
+    return answers
+
+
 async def not_served(_: AsyncIterator[Any], context: Context, *, method: str) -> None:
     """Refuse a call that belongs to the contract and has to wait for its version."""
     await abort(context, refusal(NotServedError(method)))

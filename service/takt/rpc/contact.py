@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
+from takt.domain.audit import AuditSummary, Finding
 from takt.domain.contact import BackfillOutcome, BackfillResult, ContactView, OutsideContact, Person, Reset, ResetResult
 from takt.errors import InvalidRequestError, Violation
-from takt.rpc.calls import Calls, Context, answering
-from takt.rpc.errors import NotServedError, abort, refusal
+from takt.rpc.calls import Calls, Context, answering, streaming
+from takt.rpc.errors import DrainingError
 from takt.rpc.gather import Gather
 from takt.v1 import contact_pb2, contact_pb2_grpc
 from takt.wire.contact import (
     accountable,
+    audit_finding,
+    audit_summary,
     backfill_result,
     outside_contact,
     person,
@@ -48,6 +51,38 @@ class ContactWork(Protocol):
         ...
 
 
+class AuditUnderWay(Protocol):
+    """An audit that goes on step by step, blocking."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        ...
+
+    def step(self) -> Sequence[Finding]:
+        """Do a little: what it found. Raises `NotFoundError` where there is nobody to compare."""
+        ...
+
+    def summary(self) -> AuditSummary:
+        """What was compared until now."""
+        ...
+
+
+class AuditWork(Protocol):
+    """What compares contacts with the log."""
+
+    def begin(
+        self,
+        person: Person | None = None,
+        *,
+        partitions: Sequence[int] = (),
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> AuditUnderWay:
+        """An audit of one person, or of some partitions (none given: all). Raises `InvalidRequestError`."""
+        ...
+
+
 class Coverage(Protocol):
     """What keeps in mind since when contacts are known."""
 
@@ -57,11 +92,20 @@ class Coverage(Protocol):
 
 
 class ContactService(contact_pb2_grpc.ContactServiceServicer):
-    """Lists, resets and backfills contacts; the audit and the state of totals are not served by this version."""
+    """Lists, resets, backfills and audits contacts; the state of totals is not served by this version."""
 
-    def __init__(self, contacts: ContactWork, gather: Gather[Thunk, Any], *, calls: Calls, coverage: Coverage) -> None:
+    def __init__(
+        self,
+        contacts: ContactWork,
+        gather: Gather[Thunk, Any],
+        *,
+        calls: Calls,
+        coverage: Coverage,
+        audits: AuditWork,
+    ) -> None:
         """`gather` calls what it is asked."""
         self.calls = calls
+        self._audits = audits
         self._coverage = coverage
         self._contacts = contacts
         self._gather = gather
@@ -115,9 +159,27 @@ class ContactService(contact_pb2_grpc.ContactServiceServicer):
             await self._gather.ask(partial(self._coverage.cover, since_us, actor=actor, reason=reason))
         return contact_pb2.ContactServiceBackfillResponse(results=[backfill_result(result) for result in results])
 
-    async def Audit(self, _: Any, context: Context) -> None:  # noqa: N802 - the contract's name
-        """Not served yet."""
-        await abort(context, refusal(NotServedError("ContactService.Audit")))
+    @streaming
+    async def Audit(  # noqa: N802 - the contract's name
+        self, request: contact_pb2.ContactServiceAuditRequest, _: Context
+    ) -> AsyncIterator[contact_pb2.ContactServiceAuditResponse]:
+        """Every difference between ledgers and log, then a summary. Step by step, so that others get their turn."""
+        found: list[Violation] = []
+        whom = person(request.profile, "profile", found) if request.HasField("profile") else None
+        if whom is not None and request.partitions:
+            found.append(Violation("partitions", "a profile says where to look; leave them out"))
+        since_us, until_us = span(request, "since", "until", found)
+        _refuse(found)
+        begin = partial(
+            self._audits.begin, whom, partitions=list(request.partitions), since_us=since_us, until_us=until_us
+        )
+        audit: AuditUnderWay = await self._gather.ask(begin)
+        while not audit.done:
+            for finding in await self._gather.ask(audit.step):
+                yield audit_finding(finding)
+            if self.calls.draining:
+                raise DrainingError
+        yield audit_summary(audit.summary())
 
 
 def _refuse(found: Sequence[Violation]) -> None:

@@ -31,7 +31,6 @@ class ContactServiceStub:
     Errors of every call:
     UNAUTHENTICATED  TOKEN_REQUIRED: the listener wants a bearer token.
     UNAVAILABLE      STORE_UNAVAILABLE or SHUTTING_DOWN: nothing was changed, try again.
-    UNIMPLEMENTED    NOT_SERVED: this version does not serve the call.
     """
 
     def __init__(self, channel):
@@ -68,7 +67,6 @@ class ContactServiceServicer:
     Errors of every call:
     UNAUTHENTICATED  TOKEN_REQUIRED: the listener wants a bearer token.
     UNAVAILABLE      STORE_UNAVAILABLE or SHUTTING_DOWN: nothing was changed, try again.
-    UNIMPLEMENTED    NOT_SERVED: this version does not serve the call.
     """
 
     def List(self, request, context):
@@ -109,11 +107,12 @@ class ContactServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Audit(self, request, context):
-        """Compares ledgers and totals with the decision log, and sends every difference, then one summary. It reads only, in
-        small steps.
+        """Compares ledgers with the decision log, and sends every difference, then one summary. It reads only, in small steps,
+        and takes as long as there is log to read. Everybody whom the log names is compared. This version compares neither
+        totals nor how caps are kept.
 
         Errors:
-        INVALID_ARGUMENT  INVALID_REQUEST: an unknown partition, or until not after since.
+        INVALID_ARGUMENT  INVALID_REQUEST: an unknown partition, partitions beside a profile, or until not after since.
         NOT_FOUND         PROFILE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -157,7 +156,6 @@ class ContactService:
     Errors of every call:
     UNAUTHENTICATED  TOKEN_REQUIRED: the listener wants a bearer token.
     UNAVAILABLE      STORE_UNAVAILABLE or SHUTTING_DOWN: nothing was changed, try again.
-    UNIMPLEMENTED    NOT_SERVED: this version does not serve the call.
     """
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from takt.clock import SECOND_US
+from takt.domain.audit import AuditSummary, Finding, FindingKind
 from takt.domain.contact import (
     BackfillOutcome,
     BackfillResult,
@@ -41,6 +42,13 @@ OUTCOME: Final[Mapping[BackfillOutcome, Any]] = {
     BackfillOutcome.TOO_OLD: contact_pb2.BACKFILL_OUTCOME_TOO_OLD,
     BackfillOutcome.REJECTED: contact_pb2.BACKFILL_OUTCOME_REJECTED,
     BackfillOutcome.UNAVAILABLE: contact_pb2.BACKFILL_OUTCOME_UNAVAILABLE,
+}
+FINDING: Final[Mapping[FindingKind, Any]] = {
+    FindingKind.MISSING_IN_LEDGER: contact_pb2.AUDIT_FINDING_KIND_MISSING_IN_LEDGER,
+    FindingKind.MISSING_IN_LOG: contact_pb2.AUDIT_FINDING_KIND_MISSING_IN_LOG,
+    FindingKind.DIFFERENT: contact_pb2.AUDIT_FINDING_KIND_DIFFERENT,
+    FindingKind.TOTAL_MISMATCH: contact_pb2.AUDIT_FINDING_KIND_TOTAL_MISMATCH,
+    FindingKind.LATE: contact_pb2.AUDIT_FINDING_KIND_LATE,
 }
 
 
@@ -130,6 +138,35 @@ def backfill_result(result: BackfillResult) -> contact_pb2.BackfillResult:
         contact_id=result.contact_id,
         outcome=OUTCOME[result.outcome],
         violations=field_violations(result.violations),
+    )
+
+
+def audit_finding(finding: Finding) -> contact_pb2.ContactServiceAuditResponse:
+    """A difference as a message of an audit."""
+    return contact_pb2.ContactServiceAuditResponse(
+        finding=contact_pb2.AuditFinding(
+            kind=FINDING[finding.kind],
+            profile_id=finding.profile_id,
+            contact=None if finding.contact is None else _contact(finding.contact),
+            cap=finding.cap,
+            counted=finding.counted,
+            logged=finding.logged,
+            message=finding.message,
+        )
+    )
+
+
+def audit_summary(summary: AuditSummary) -> contact_pb2.ContactServiceAuditResponse:
+    """The end of an audit as a message."""
+    return contact_pb2.ContactServiceAuditResponse(
+        summary=contact_pb2.AuditSummary(
+            profiles=summary.profiles,
+            contacts=summary.contacts,
+            totals=summary.totals,
+            findings=summary.findings,
+            late=summary.late,
+            log_since=_if_any(summary.log_since_us),
+        )
     )
 
 

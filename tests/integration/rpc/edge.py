@@ -136,6 +136,10 @@ class Work:
         """Merge nobody."""
         return Linked(profile_id, tuple(identity.value for identity in identities))
 
+    def begin(self, person: Person | None = None, **_: Any) -> Any:
+        """Find nothing to compare with."""
+        raise RecordError(f"nobody can read the log of {person}")
+
     async def taken_up(self) -> None:
         """Wait until a batch is at work."""
         await asyncio.to_thread(self.busy.wait)
@@ -226,7 +230,7 @@ async def front(
         feedback=feedback,
         admin=AdminServices(
             profile=ProfileService(work, admin, calls=calls, times=frozenset),
-            contact=ContactService(work, admin, calls=calls, coverage=NoCatalogs()),
+            contact=ContactService(work, admin, calls=calls, coverage=NoCatalogs(), audits=work),
             catalog=CatalogService(NoCatalogs(), admin, calls=calls),
         ),
         native=native,

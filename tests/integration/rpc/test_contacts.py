@@ -110,3 +110,29 @@ def test_people_who_are_not_there(contacts: Contacts) -> None:
     assert ("NOT_FOUND", "PROFILE_NOT_FOUND", {}) == refused(lambda: listed(contacts, "nobody"))
     request = contact_pb2.ContactServiceResetRequest(profile=whom, **ASKED)
     assert ("NOT_FOUND", "PROFILE_NOT_FOUND", {}) == refused(lambda: contacts.Reset(request))
+
+
+def test_an_audit_ends_with_its_summary(
+    contacts: Contacts, decisions: decision_pb2_grpc.DecisionServiceStub, ada: str
+) -> None:
+    """Of one person: nothing differs, and everything that was offered was compared."""
+    answers = [decisions.Decide(ask(profile_id=ada)) for _ in range(3)]
+    shown = sum(len(placement.offers) for answer in answers for placement in answer.placements)
+    (end,) = contacts.Audit(contact_pb2.ContactServiceAuditRequest(profile=ProfileReference(profile_id=ada)))
+
+    assert (1, shown, 0) == (end.summary.profiles, end.summary.contacts, end.summary.findings)
+    assert 0 < end.summary.log_since.seconds <= time.time()
+
+
+def test_audits_of_what_is_not_there_are_refused(contacts: Contacts, ada: str) -> None:
+    """By status, reason and field, as every call."""
+
+    def refusal_of(**given: Any) -> tuple[str, str, dict[str, str]]:
+        return refused(lambda: list(contacts.Audit(contact_pb2.ContactServiceAuditRequest(**given))))
+
+    whom, nobody = (ProfileReference(profile_id=name) for name in (ada, "nobody"))
+    code, reason, fields = refusal_of(profile=whom, partitions=[0], since=ago(1), until=ago(2))
+    assert ("INVALID_ARGUMENT", "INVALID_REQUEST", {"partitions", "until"}) == (code, reason, set(fields))
+    assert {"partitions"} == set(refusal_of(partitions=[1_000_000])[2])
+    assert {"profile"} == set(refusal_of(profile=ProfileReference())[2])
+    assert ("NOT_FOUND", "PROFILE_NOT_FOUND", {}) == refusal_of(profile=nobody)
