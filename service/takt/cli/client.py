@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,18 @@ class Client:
         """Add up to 1,000 contacts of another system; one result each, in their order."""
         request = contact_pb2.ContactServiceBackfillRequest(contacts=contacts, actor=actor, reason=reason)
         return [contact_taken(result) for result in self._call(self._contacts.Backfill, request).results]
+
+    def audit(
+        self, request: contact_pb2.ContactServiceAuditRequest
+    ) -> Iterator[contact_pb2.ContactServiceAuditResponse]:
+        """Differences between ledgers and log, then a summary. Takes as long as it takes.
+
+        Raises `NotFoundError` where a person is asked for and there is nobody.
+        """
+        try:
+            yield from self._contacts.Audit(request, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise told(error, self._door.address) from None
 
     def link(self, profile_id: str, identities: Sequence[types_pb2.Identity]) -> profile_pb2.ProfileServiceLinkResponse:
         """State that names are one person's; the profiles that they led to are merged."""

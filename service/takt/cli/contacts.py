@@ -11,9 +11,10 @@ import click
 
 from takt.cli import lines, values
 from takt.cli.client import Client, Door
-from takt.cli.messages import contacts_plain, identity, outside_contact, whom
+from takt.cli.exits import Exit, Failure
+from takt.cli.messages import audit_plain, contacts_plain, finding_plain, identity, outside_contact, whom
 from takt.cli.options import admin_door, as_json
-from takt.cli.show import console, contacts_tables, counting, tally_and_end
+from takt.cli.show import console, contacts_tables, counting, finding_out, tally_and_end
 from takt.v1 import contact_pb2, types_pb2
 
 KNOWN = {"added", "duplicate"}
@@ -158,6 +159,65 @@ def backfill(*, door: Door, as_json: bool, source: TextIO, since: str, actor: st
             client.cover(covered, actor=actor, reason=reason)
             click.echo(f"noted that all contacts since {covered.ToJsonString()} are known", err=True)
     tally_and_end(tally, name=source.name, as_json=as_json)
+
+
+@contacts.command()
+@_with(*_who)
+@click.option(
+    "--partition", "partitions", type=int, multiple=True, metavar="N", help="Only this partition; repeatable."
+)
+@click.option("--since", default="", metavar="TIME", help="Only contacts from then on.")
+@click.option("--until", default="", metavar="TIME", help="Only contacts before then.")
+@as_json
+@admin_door
+def audit(
+    *, door: Door, as_json: bool, profile_id: str, name: str, partitions: tuple[int, ...], since: str, until: str
+) -> None:
+    """Compare what is counted with the decision log, and name every difference; of everybody, or of one customer.
+
+    \b
+    Examples:
+      takt contacts audit
+      takt contacts audit hh-0001
+      takt contacts audit --partition 0 --partition 1 --since 2026-01-01T00:00:00Z --json
+
+    A line is one difference: the customer, the offer, when it counts, its decision, and what is wrong. Late
+    confirmations are told and are none. With --json, every line is one object, and the last is the summary. Ends with 1
+    if something differs. Reads only, in small steps; --timeout does not matter here.
+    """  # noqa: D301 - the \b are click's: keep these lines as they are
+    request = contact_pb2.ContactServiceAuditRequest(
+        profile=_named(profile_id, name) if profile_id or name else None,
+        partitions=partitions,
+        since=values.moment(since, "--since") if since else None,
+        until=values.moment(until, "--until") if until else None,
+    )
+    summary = None
+    with Client(door) as client, finding_out() as tell:
+        for answer in client.audit(request):
+            if answer.HasField("summary"):
+                summary = answer.summary
+            else:
+                tell(_line(answer.finding, as_json=as_json))
+    if summary is None:
+        raise Failure("the audit ended without a summary: what was found is not all")
+    click.echo(json.dumps(audit_plain(summary)) if as_json else _told(summary))
+    if summary.findings:
+        raise SystemExit(Exit.FAILED)
+
+
+def _line(finding: contact_pb2.AuditFinding, *, as_json: bool) -> str:
+    """A finding as a line of its own."""
+    plain = finding_plain(finding)
+    if as_json:
+        return json.dumps(plain, ensure_ascii=False)
+    return f"{plain['kind']}: {': '.join(filter(None, [finding.profile_id, finding.message]))}"
+
+
+def _told(summary: contact_pb2.AuditSummary) -> str:
+    """What an audit compared, in one line."""
+    since = f"; the log begins at {values.written(summary.log_since)}" if summary.HasField("log_since") else ""
+    compared = f"{summary.profiles} customers and {summary.contacts} contacts compared{since}"
+    return f"{compared}: differences {summary.findings}, late confirmations {summary.late}"
 
 
 def _named(profile_id: str, name: str) -> types_pb2.ProfileReference:

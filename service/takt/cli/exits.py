@@ -25,7 +25,7 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.OK: "done",
-    Exit.FAILED: "refused, or failed: the message says what is wrong and where",
+    Exit.FAILED: "refused, or failed: the message says what is wrong and where; audit: something differs",
     Exit.USAGE: "the command line itself is wrong",
     Exit.UNREACHABLE: "the service, or the store, could not be reached",
     Exit.DEGRADED: "answered, but degraded (decide): something was missing and the page gets fallbacks",

@@ -219,19 +219,7 @@ def contacts_plain(found: contact_pb2.ContactServiceListResponse) -> dict[str, A
     return {
         "profile_id": found.profile_id,
         "as_of": values.written(found.as_of),
-        "contacts": [
-            _given(
-                counted_at=values.written(contact.counted_at),
-                state=_word(contact_pb2.ContactState.Name(contact.state), "CONTACT_STATE_"),
-                channel=contact.channel,
-                placement=contact.placement,
-                offer=contact.offer,
-                group=contact.group,
-                decision_id=contact.decision_id,
-                hold_expires_at=values.written(contact.hold_expires_at),
-            )
-            for contact in found.contacts
-        ],
+        "contacts": [_contact_plain(contact) for contact in found.contacts],
         "caps": [
             _given(
                 cap=cap.cap,
@@ -251,6 +239,44 @@ def contacts_plain(found: contact_pb2.ContactServiceListResponse) -> dict[str, A
             for one in found.suppressions
         ],
     }
+
+
+def finding_plain(finding: contact_pb2.AuditFinding) -> dict[str, Any]:
+    """A difference that an audit found, as JSON."""
+    return _given(
+        kind=_word(contact_pb2.AuditFindingKind.Name(finding.kind), "AUDIT_FINDING_KIND_"),
+        profile_id=finding.profile_id,
+        contact=_contact_plain(finding.contact) if finding.HasField("contact") else "",
+        cap=finding.cap,
+        counted=finding.counted if finding.cap else "",
+        logged=finding.logged if finding.cap else "",
+        message=finding.message,
+    )
+
+
+def audit_plain(summary: contact_pb2.AuditSummary) -> dict[str, Any]:
+    """What an audit compared, as JSON."""
+    return _given(
+        profiles=summary.profiles,
+        contacts=summary.contacts,
+        totals=summary.totals,
+        findings=summary.findings,
+        late=summary.late,
+        log_since=values.written(summary.log_since),
+    )
+
+
+def _contact_plain(contact: contact_pb2.Contact) -> dict[str, Any]:
+    return _given(
+        counted_at=values.written(contact.counted_at),
+        state=_word(contact_pb2.ContactState.Name(contact.state), "CONTACT_STATE_"),
+        channel=contact.channel,
+        placement=contact.placement,
+        offer=contact.offer,
+        group=contact.group,
+        decision_id=contact.decision_id,
+        hold_expires_at=values.written(contact.hold_expires_at),
+    )
 
 
 def _given(**fields: Any) -> dict[str, Any]:

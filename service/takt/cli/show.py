@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from takt.cli import values
@@ -207,6 +207,24 @@ def counting(what: str, source: TextIO) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
         task = progress.add_task(f"sending {what}", total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def finding_out() -> Iterator[Callable[[str], None]]:
+    """A line on stderr, on a terminal only, of how long it has taken and how much was found.
+
+    Call what it yields with each line that was found: it goes to stdout.
+    """
+    out = console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("comparing, {task.completed:.0f} found"), TimeElapsedColumn())
+    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(line: str) -> None:
+            click.echo(line)
+            progress.advance(task)
+
+        yield tell
 
 
 def tally_and_end(tally: Tally, *, name: str, as_json: bool) -> None:

@@ -81,6 +81,10 @@ class Service(
         """See the base class."""
         return self._answer(request, context)
 
+    def Audit(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        """See the base class."""
+        yield from self._answer(request, context)
+
     def Link(self, request: profile_pb2.ProfileServiceLinkRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """See the base class."""
         return self._answer(request, context)

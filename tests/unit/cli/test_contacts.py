@@ -148,3 +148,72 @@ def test_what_is_covered_is_stated_after_all_is_added(service: Service, takt: Ta
         (statement,) = stated
         assert (NOON, 0, "anna") == (statement.covered_since, len(statement.contacts), statement.actor)
         assert Exit.OK == result.exit_code
+
+
+def compared(*findings: contact_pb2.AuditFinding, **summary: int) -> list[contact_pb2.ContactServiceAuditResponse]:
+    """What an audit sends."""
+    answers = [contact_pb2.ContactServiceAuditResponse(finding=finding) for finding in findings]
+    end = contact_pb2.AuditSummary(profiles=3, contacts=9, log_since=NOON, **summary)
+    return [*answers, contact_pb2.ContactServiceAuditResponse(summary=end)]
+
+
+MISSING = contact_pb2.AuditFinding(
+    kind=contact_pb2.AUDIT_FINDING_KIND_MISSING_IN_LEDGER,
+    profile_id="p",
+    contact=contact_pb2.Contact(offer="milk", counted_at=NOON, state=contact_pb2.CONTACT_STATE_HELD),
+    message="milk is in the log and not in the ledger",
+)
+BELATED = contact_pb2.AuditFinding(kind=contact_pb2.AUDIT_FINDING_KIND_LATE, profile_id="q", message="was late")
+
+
+def test_audit_tells_each_difference_and_ends_with_1(service: Service, takt: Takt) -> None:
+    """A line each, in words or as JSON with the contact in fields, and what was compared at the end."""
+    service.answers = lambda _: compared(MISSING, findings=1)
+    where = ("--server", service.address)
+    result = takt("contacts", "audit", "--partition", 3, "--since", "2026-01-31T12:00:00Z", *where)
+
+    assert Exit.FAILED == result.exit_code
+    assert [
+        "missing_in_ledger: p: milk is in the log and not in the ledger",
+        (
+            "3 customers and 9 contacts compared; the log begins at 2026-01-31T12:00:00Z: "
+            "differences 1, late confirmations 0"
+        ),
+    ] == result.stdout.splitlines()
+    assert ([3], NOON, False) == (
+        list(service.asked[0].partitions),
+        service.asked[0].since,
+        service.asked[0].HasField("profile"),
+    )
+    told, summary = [json.loads(line) for line in takt("contacts", "audit", "p", "--json", *where).stdout.splitlines()]
+    assert ("missing_in_ledger", "milk", "held") == (told["kind"], told["contact"]["offer"], told["contact"]["state"])
+    assert (3, 1) == (summary["profiles"], summary["findings"])
+    assert "p" == service.asked[1].profile.profile_id
+
+
+def test_late_confirmations_are_no_difference(service: Service, takt: Takt) -> None:
+    """They are told, and the command ends with 0."""
+    service.answers = lambda _: compared(BELATED, late=1)
+    result = takt("contacts", "audit", "--server", service.address)
+
+    assert (Exit.OK, "late: q: was late") == (result.exit_code, result.stdout.splitlines()[0])
+
+
+def test_an_audit_without_its_end_has_failed(service: Service, takt: Takt) -> None:
+    """What was found by then is told, and that it is not all."""
+    service.answers = lambda _: compared(BELATED)[:1]
+    result = takt("contacts", "audit", "--server", service.address)
+
+    assert (Exit.FAILED, True, True) == (
+        result.exit_code,
+        "was late" in result.stdout,
+        "not all" in result.stderr,
+    )
+
+
+def test_a_refused_audit_says_why(service: Service, takt: Takt) -> None:
+    """As every other call."""
+    service.refusal = refusal(code_pb2.NOT_FOUND, "there is no such profile", "PROFILE_NOT_FOUND")
+    result = takt("contacts", "audit", "p", "--server", service.address)
+
+    assert (Exit.FAILED, True) == (result.exit_code, "there is no such profile" in result.stderr)
