@@ -17,6 +17,7 @@ from takt.redis.wire import Wire, explained
 _KINDS: Final = {b"d": LogKind.DECISION, b"f": LogKind.FEEDBACK, b"c": LogKind.CHANGE}
 _OUTCOMES: Final = {b"A": MarkOutcome.APPLIED, b"L": MarkOutcome.LATE, b"O": MarkOutcome.ORPHAN}
 _NO_STREAM: Final = "no such key"
+_FEW: Final = 8
 _GENERATIONS: Final = 2
 """An id is remembered for at most so many times the retention."""
 
@@ -40,6 +41,13 @@ class RedisLog:
         command = ("XRANGE", keys.log(partition), f"({after}", "+", "COUNT", most)
         (found,) = self._wire.call("log", [command])
         return [_entry(name, fields) for name, fields in found]
+
+    def usual_bytes(self) -> int:
+        """Mean size of the record of a decision, of the oldest few of each partition; 0 if there is none."""
+        commands = [("XRANGE", keys.log(p), "-", "+", "COUNT", _FEW) for p in range(self.partitions)]
+        entries = [_entry(*one) for found in self._wire.call("log", commands) for one in found]
+        sizes = [len(entry.record) for entry in entries if entry.kind is LogKind.DECISION]
+        return round(sum(sizes) / len(sizes)) if sizes else 0
 
     def trim(self, up_to: Sequence[LogPosition]) -> int:
         """See `takt.ports.DecisionLog`. Two round trips, one of them to ask for the time."""

@@ -22,6 +22,12 @@ class Server:
     """`maxmemory-policy`."""
     appends: bool | None = None
     """Whether it keeps an append-only file."""
+    allocator: str = ""
+    """`mem_allocator`: `libc`, `jemalloc-5.3.0` and the like."""
+    used_memory: int = 0
+    """Bytes."""
+    maxmemory: int = 0
+    """Bytes; 0 where there is no limit."""
     refusal: str = ""
     """Why it did not answer."""
 
@@ -57,4 +63,7 @@ def inspect(wire: Wire) -> Server:
         replica=fields.get("role") == "slave",
         policy=fields.get("maxmemory_policy", ""),
         appends=fields["aof_enabled"] == "1" if "aof_enabled" in fields else None,
+        allocator=fields.get("mem_allocator", ""),
+        used_memory=int(fields.get("used_memory", 0)),
+        maxmemory=int(fields.get("maxmemory", 0)),
     )

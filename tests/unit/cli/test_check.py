@@ -66,6 +66,28 @@ def test_every_error_in_json(takt: Takt, broken: Path) -> None:
     assert any(error["where"].startswith("features.yaml:") for error in shown["errors"])
 
 
+def test_memory_is_estimated_from_the_workspace(takt: Takt) -> None:
+    """Twice the people take twice the memory, but for the table of keys; the log follows rate and hours."""
+    options = ["--workspace", MINIMAL, "--decisions-per-second", "10", "--log-hours", "0.5", "--json"]
+    once, twice = (json.loads(takt("store", "estimate", "--profiles", n, *options).stdout) for n in (8192, 16384))
+
+    assert once["server"] is None
+    assert "Valkey 8.1 or later on libc" == once["computed_for"]
+    assert 20 * 8192 == once["parts"]["contact"]["things"]
+    assert 10 * 1800 == once["parts"]["log record"]["things"]
+    for name in ("profile", "contact", "identity"):
+        assert twice["parts"][name]["bytes"] == pytest.approx(2 * once["parts"][name]["bytes"], rel=0.05)
+    assert once["parts"]["log record"] == twice["parts"]["log record"]
+
+
+def test_more_contacts_than_a_ledger_holds(takt: Takt) -> None:
+    """An estimate for what the workspace would refuse is refused, with the setting named."""
+    result = takt("store", "estimate", "--workspace", MINIMAL, "--profiles", "10", "--contacts-per-profile", "1000000")
+
+    assert Exit.FAILED == result.exit_code
+    assert "--contacts-per-profile: 1e+06, but ledger.max_entries" in result.stderr
+
+
 def test_a_directory_that_is_not_there(takt: Takt, tmp_path: Path) -> None:
     """A workspace that does not exist is refused like any other that is wrong."""
     result = takt("check", tmp_path / "nowhere")

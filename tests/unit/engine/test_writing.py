@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from takt.cli.store import log_record_bytes
 from takt.decisionlog import writing
 from takt.domain.request import Explain
 from takt.engine.force import force
@@ -64,6 +65,16 @@ def test_a_catalog_that_came_later_has_names_of_its_own(world: World) -> None:
 
     assert first is again
     assert first is not other
+
+
+@pytest.mark.parametrize("placement", ["home_hero", "basket_note"])
+def test_records_are_as_long_as_estimated(world: World, placement: str) -> None:
+    """What `takt store estimate` takes for the record of a decision that shows one offer, within a fifth."""
+    decided = world.decide(world.ask("0" * 32, placement))
+
+    assert [1] == [len(shown) for shown in offers_of(decided)]
+    (size,) = [len(kept) for _, kept in world.store.log]
+    assert size == pytest.approx(log_record_bytes(world.catalog, 0), rel=0.2)
 
 
 def _fields(catalog: object) -> dict[str, object]:
