@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import numba
+from numba.core import types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOMS: Final = ("policy", "arbitration", "exploration", "engine", "wire", "decisionlog")
 """Packages of `takt` that hold kernels."""
@@ -70,5 +71,13 @@ def kernel(function: F) -> F:
     which would cost an atomic operation for each array of each call, several times the work in it. One that is
     called from Python returns no array either: it would give away a reference that nobody counted.
     """
-    compiled = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
-    return cast("F", compiled(function))  # its types do not know `_nrt`, which numba uses for kernels of its own
+    made = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    typed, unliteral = made.get_call_template, cast("Callable[[types.Type], types.Type]", types.unliteral)
+
+    def call_template(arguments: Sequence[types.Type], named: Mapping[str, types.Type]) -> object:
+        """Take a constant for the number that it is: else numba compiles a kernel anew for every constant."""
+        plain = {name: unliteral(kind) for name, kind in named.items()}
+        return typed(tuple(map(unliteral, arguments)), plain)
+
+    made.get_call_template = call_template
+    return cast("F", made)  # numba's types do not know `_nrt`, which it uses for kernels of its own

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from takt.engine.arrays import SILENCE, UNDRAWN
+from takt.engine.arrays import SILENCE, UNDRAWN, Table
 from takt.kernel import kernel
 from takt.wire.encoding.answer import Sheet, answer, degradation_fields, piece_field
 from takt.wire.encoding.backward import Bytes, copy, double_field, number_field, text_field, wrap
@@ -20,6 +20,7 @@ from takt.wire.encoding.told import (
     PROFILE_RECORD,
     REQUEST,
     REQUEST_ID,
+    Told,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -65,9 +66,8 @@ def slot_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int, s: int, k:
 
 
 @kernel
-def live_field(out: Bytes, at: int, field: int, sheet: Sheet, s: int) -> int:
+def live_field(out: Bytes, at: int, field: int, cells: Table, s: int) -> int:
     """The live candidates of spot `s` as bits, lowest first, up to the last byte that is not zero."""
-    cells = sheet.picked.cells
     last = cells.shape[1] - 1
     while last >= 0 and np.isnan(cells[s, last]["total"]):
         last -= 1
@@ -99,7 +99,7 @@ def placement_record_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int
     for o in range(cells.shape[1]):
         out[at + o] = np.uint8(cells[s, o]["reason"])
     at = wrap(out, at, reasons_end, 5)
-    at = live_field(out, at, 4, sheet, s)
+    at = live_field(out, at, 4, cells, s)
     at = number_field(out, at, 3, spot["slots"])
     at = number_field(out, at, 2, sheet.status[s])
     at = text_field(out, at, 1, sheet.texts.buffer, sheet.texts.spans, sheet.texts.placement + spot["placement"])
@@ -107,9 +107,8 @@ def placement_record_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int
 
 
 @kernel
-def ledger_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int, head: int) -> int:
+def ledger_field(out: Bytes, at: int, field: int, told: Told, i: int, head: int) -> int:
     """The ledger of request `i` as it was read, then the contacts of those before it from `head`, the group's first."""
-    told = sheet.told
     first = told.first_contact[head]
     end = at
     at = copy(out, at, told.contacts, first * WIDTH, (told.first_contact[i] - first) * WIDTH)
@@ -127,7 +126,7 @@ def record(out: Bytes, at: int, sheet: Sheet, g: int, i: int) -> tuple[int, int,
     at = answer(out, at, sheet, i)
     answer_start = at
     at = wrap(out, at, end, 21)
-    at = degradation_fields(out, at, 20, sheet, i)
+    at = degradation_fields(out, at, 20, texts, told, i)
     for s in range(asked.first_spot[i + 1] - 1, asked.first_spot[i] - 1, -1):
         at = placement_record_field(out, at, 19, sheet, i, s)
     part_end = at
@@ -143,7 +142,7 @@ def record(out: Bytes, at: int, sheet: Sheet, g: int, i: int) -> tuple[int, int,
     part_end = at
     row = asked.spots[asked.first_spot[i]]["row"]
     at = wrap(out, copy(out, at, told.contexts, row * told.context_bytes, told.context_bytes), part_end, 14)
-    at = ledger_field(out, at, 13, sheet, i, head)
+    at = ledger_field(out, at, 13, told, i, head)
     at = piece_field(out, at, 12, told, i, PROFILE_RECORD)
     at = piece_field(out, at, 11, told, i, REQUEST)
     at = text_field(out, at, 10, texts.buffer, texts.spans, texts.stage + item["stage"])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from takt.domain.reasons import Status
 from takt.domain.request import Explain
-from takt.engine.arrays import SILENCE, Asked, Dials, Picked, Shelf, Tables, Valued
+from takt.engine.arrays import SILENCE, Asked, Dials, Picked, Shelf, Table, Tables, Valued
 from takt.kernel import kernel
 from takt.policy.contacts import Contacts
 from takt.wire.answer import STATUS
@@ -50,10 +50,10 @@ class Sheet(NamedTuple):
 
 
 @kernel
-def picked_at(picked: Picked, s: int) -> int:
+def picked_at(picks: Table, s: int) -> int:
     """How many offers were picked for spot `s`; they stand in its first slots."""
     filled = 0
-    while filled < picked.picks.shape[1] and picked.picks[s, filled]["offer"] >= 0:
+    while filled < picks.shape[1] and picks[s, filled]["offer"] >= 0:
         filled += 1
     return filled
 
@@ -103,13 +103,13 @@ def advice_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int, s: int, 
 
 
 @kernel
-def status_of(sheet: Sheet, s: int, p: int, filled: int) -> int:
-    """`takt.v1.PlacementStatus` of spot `s`, where `filled` offers were picked."""
+def status_of(first_pick: int, filled: int, has_fallback: bool) -> int:
+    """`takt.v1.PlacementStatus` of a spot where `filled` offers were picked, and this or silence in its first slot."""
     if filled > 0:
         return OFFERED
-    if sheet.picked.picks[s, 0]["offer"] == SILENCE:
+    if first_pick == SILENCE:
         return SAID_NOTHING
-    return FALLBACK if sheet.texts.spans[sheet.texts.fallback + p, 1] > 0 else EMPTY
+    return FALLBACK if has_fallback else EMPTY
 
 
 @kernel
@@ -119,7 +119,7 @@ def placement_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int, s: in
     p = sheet.asked.spots[s]["placement"]
     q = sheet.asked.spots[s]["row"]
     h = sheet.shelf.placements[p]["channel"]
-    filled = picked_at(picked, s)
+    filled = picked_at(picked.picks, s)
     end = at
     for c in range(told.candidates_end[s + 1] - 1, told.candidates_end[s] - 1, -1):
         o = told.candidates[c]
@@ -134,18 +134,17 @@ def placement_field(out: Bytes, at: int, field: int, sheet: Sheet, i: int, s: in
     for k in range(filled - 1, -1, -1):
         at = offer_field(out, at, 4, sheet, i, s, k, contact + k)
     at = text_field(out, at, 3, texts.buffer, texts.spans, texts.channel + h)
-    sheet.status[s] = status_of(sheet, s, p, filled)
+    sheet.status[s] = status_of(picked.picks[s, 0]["offer"], filled, texts.spans[texts.fallback + p, 1] > 0)
     at = number_field(out, at, 2, sheet.status[s])
     at = text_field(out, at, 1, texts.buffer, texts.spans, texts.placement + p)
     return wrap(out, at, end, field)
 
 
 @kernel
-def degradation_fields(out: Bytes, at: int, field: int, sheet: Sheet, i: int) -> int:
+def degradation_fields(out: Bytes, at: int, field: int, texts: Texts, told: Told, i: int) -> int:
     """A `takt.v1.Degradation` for each cause: those of the whole batch, then the request's own."""
-    told = sheet.told
     if told.items[i]["corrupt"]:
-        at = text_field(out, at, field, sheet.texts.buffer, sheet.texts.spans, sheet.texts.corrupt)
+        at = text_field(out, at, field, texts.buffer, texts.spans, texts.corrupt)
     for d in range(told.common_spans.shape[0] - 1, 1, -1):
         at = text_field(out, at, field, told.common, told.common_spans, d)
     return at
@@ -168,13 +167,13 @@ def answer(out: Bytes, at: int, sheet: Sheet, i: int) -> int:
     at = number_field(out, at, 11, item["dry_run"])
     at = time_field(out, at, 10, asked.requests[i]["now_us"])
     at = number_field(out, at, 9, item["attempts"])
-    at = degradation_fields(out, at, 8, sheet, i)
+    at = degradation_fields(out, at, 8, texts, told, i)
     at = text_field(out, at, 7, told.common, told.common_spans, 0)
     contact = sheet.first_new[i]
     for s in range(asked.first_spot[i], asked.first_spot[i + 1]):
-        contact += picked_at(sheet.picked, s)
+        contact += picked_at(sheet.picked.picks, s)
     for s in range(asked.first_spot[i + 1] - 1, asked.first_spot[i] - 1, -1):
-        contact -= picked_at(sheet.picked, s)
+        contact -= picked_at(sheet.picked.picks, s)
         at = placement_field(out, at, 6, sheet, i, s, contact)
     at = text_field(out, at, 5, texts.buffer, texts.spans, texts.stage + item["stage"])
     at = number_field(out, at, 4, item["anonymous"])
