@@ -151,7 +151,7 @@ def read_plan() -> Plan:
     parser.add_argument("--fsync", choices=["always", "everysec"], default="always")
     parser.add_argument("--store-kills", type=int, metavar="N", help="SIGKILLs of the store (3; with --quick none)")
     parser.add_argument("--callers", type=int, metavar="N", default=256, help="calls in flight at once")
-    parser.add_argument("--customers", type=int, metavar="N", default=40, help="customers at any one time")
+    parser.add_argument("--customers", type=int, metavar="N", default=80, help="customers at any one time")
     parser.add_argument("--seed", type=int, metavar="N", default=1)
     given = parser.parse_args()
     usual = (20_000, 2, 2, 0) if given.quick else (1_000_000, 4, 20, 3)
