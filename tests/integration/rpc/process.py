@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +28,14 @@ START_S: Final = 240
 class Service:
     """`takt serve` on ports of its own, from its start to its end."""
 
-    def __init__(self, arguments: Sequence[str], workspace: Path = WORKSPACE) -> None:
-        """Start; `wait_ready` before use."""
+    def __init__(
+        self, arguments: Sequence[str], workspace: Path = WORKSPACE, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Start, with more environment `variables`; `wait_ready` before use."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TAKT_")}
         if kernels := os.environ.get("TAKT_KERNEL_CACHE"):
             environ["TAKT_KERNEL_CACHE"] = kernels
+        environ |= variables or {}
         self.lines: list[dict[str, Any]] = []
         self.text = ""
         self._grown = threading.Condition()

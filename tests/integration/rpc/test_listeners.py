@@ -15,7 +15,7 @@ from tests.integration.rpc.process import Service
 
 SERVED = {
     *(("ProfileService", name) for name in ("Put", "Get", "Link")),
-    *(("ContactService", name) for name in ("List", "Reset", "Backfill")),
+    *(("ContactService", name) for name in ("List", "Reset", "Backfill", "Audit")),
     *(("CatalogService", name) for name in ("Validate", "Apply", "Get")),
 }
 
