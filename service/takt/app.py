@@ -117,21 +117,21 @@ async def serve(
             await make_ready(edge, parts)
         # what was loaded so far stays for good: later collections need not look at it
         gc.freeze()
-        await edge.servers.ready()
-        say_ready(settings, listening, parts, seconds=time.monotonic() - begun)
-        if on_ready:
-            on_ready(listening)
+        async with told_by_signals(stop):  # from here on somebody may be served, who is not to be cut off
+            await edge.servers.ready()
+            say_ready(settings, listening, parts, seconds=time.monotonic() - begun)
+            if on_ready:
+                on_ready(listening)
 
-        async with (
-            told_by_signals(stop),
-            looked_after(parts),
-            kept_up(parts, metrics),
-            log_watched(parts, metrics),
-            followed(parts),
-            ended_by_a_fall(edge.servers, settings.grace_s),
-        ):
-            await stop.wait()
-            await drain(edge, settings.grace_s)
+            async with (
+                looked_after(parts),
+                kept_up(parts, metrics),
+                log_watched(parts, metrics),
+                followed(parts),
+                ended_by_a_fall(edge.servers, settings.grace_s),
+            ):
+                await stop.wait()
+                await drain(edge, settings.grace_s)
     _log.info("stopped")
 
 
