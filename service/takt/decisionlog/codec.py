@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import DecodeError
 
 from takt.decisionlog.record import RECORD_VERSION
-from takt.decisionlog.writing import write
+from takt.decisionlog.writing import common, write
 from takt.domain.contact import ChangeKind
 from takt.errors import RecordError
 from takt.v1 import decision_pb2, log_pb2
@@ -19,6 +19,7 @@ from takt.wire.feedback import event_message
 
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
+    from takt.decisionlog.writing import Common
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision, Versions
     from takt.domain.feedback import FeedbackEvent
@@ -43,6 +44,7 @@ class ProtobufCodec:
         """Encode for a store of so many partitions."""
         self._partitions = partitions
         self._texts: list[tuple[Catalog, Texts]] = []
+        self._said: tuple[Any, Common] | None = None
 
     def read(self, force: Force, requests: Sequence[DecideRequest]) -> Asking:
         """See `takt.engine.codec.Codec`."""
@@ -54,7 +56,8 @@ class ProtobufCodec:
 
     def write(self, computed: Computed, made: Made, versions: Versions) -> Letters:
         """See `takt.engine.codec.Codec`."""
-        return write(computed, made, versions, texts=self._texts_of(computed.asking.force), partitions=self._partitions)
+        said, texts = self._said_of(computed, versions), self._texts_of(computed.asking.force)
+        return write(computed, made, said, texts=texts, partitions=self._partitions)
 
     def answer_in(self, record: bytes) -> bytes:
         """See `takt.engine.codec.Codec`."""
@@ -80,6 +83,14 @@ class ProtobufCodec:
         # one in force, and one that is to come
         self._texts = [*self._texts[-1:], (force.catalog, made)]
         return made
+
+    def _said_of(self, computed: Computed, versions: Versions) -> Common:
+        """What a batch's answers say in common, made once for all batches that say the same."""
+        declared = computed.asking.force.catalog.exploration
+        key = (declared, versions, computed.degradations)
+        if self._said is None or self._said[0] != key:
+            self._said = (key, common(declared, versions, computed.degradations))
+        return self._said[1]
 
     def encode_event(self, event: FeedbackEvent, profile_id: str, received_at_us: int) -> bytes:
         """One event, recorded for a profile (empty if only its decision is known), without its identity's value."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from takt.wire.encoding.told import ITEM, PIECES, Told
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Exploration
     from takt.domain.decision import Versions
+    from takt.domain.reasons import Cause
     from takt.engine.compute import Computed
     from takt.engine.ledgers import Made
     from takt.wire.encoding.texts import Texts
@@ -45,13 +46,33 @@ Where it does not do, the kernel says how much would.
 """
 
 
-def write(computed: Computed, made: Made, versions: Versions, *, texts: Texts, partitions: int) -> Letters:
-    """Answers and records of a batch, with the contacts that were made."""
+class Common(NamedTuple):
+    """What every answer and record of a batch says, and of most batches after it."""
+
+    data: npt.NDArray[np.uint8]
+    """`takt.v1.Versions`, the log's `Exploration`, and the batch's degradations, serialised."""
+    spans: npt.NDArray[np.int64]
+    """int64 [2 + degradations, 2]: where each starts, and its length."""
+
+
+def common(declared: Exploration, versions: Versions, degradations: Sequence[tuple[Cause, str]]) -> Common:
+    """What is in force, and what is missing."""
+    parts = [
+        answer.versions(versions).SerializeToString(),
+        exploration(declared).SerializeToString(deterministic=True),
+        *(answer.degradation(Degradation(*cause)).SerializeToString() for cause in degradations),
+    ]
+    lengths = np.array([len(part) for part in parts], np.int64)
+    return Common(np.frombuffer(b"".join(parts), np.uint8), np.stack((np.cumsum(lengths) - lengths, lengths), axis=1))
+
+
+def write(computed: Computed, made: Made, said: Common, *, texts: Texts, partitions: int) -> Letters:
+    """Answers and records of a batch, with the contacts that were made; `said` is what all of them say."""
     n_spots, n_offers = computed.picked.cells.shape
     force = computed.asking.force
     sheet = Sheet(
         texts=texts,
-        told=told(computed, made, versions, partitions),
+        told=told(computed, made, said, partitions),
         asked=computed.asked,
         tables=computed.tables,
         shelf=force.shelf,
@@ -72,7 +93,7 @@ def write(computed: Computed, made: Made, versions: Versions, *, texts: Texts, p
     return Letters(out.data, spans, sheet.status)
 
 
-def told(computed: Computed, made: Made, versions: Versions, partitions: int) -> Told:
+def told(computed: Computed, made: Made, said: Common, partitions: int) -> Told:
     """What answers and records say beside what was decided."""
     asking, layout = computed.asking, computed.layout
     pieces: list[bytes] = []
@@ -98,11 +119,6 @@ def told(computed: Computed, made: Made, versions: Versions, partitions: int) ->
     items["attempts"][items["dry_run"]] = 0
     items["anonymous"] = computed.record_status != 0
     items["corrupt"] = computed.corrupt
-    common = [
-        answer.versions(versions).SerializeToString(),
-        exploration(asking.force.catalog.exploration).SerializeToString(deterministic=True),
-        *(answer.degradation(Degradation(*cause)).SerializeToString() for cause in computed.degradations),
-    ]
     candidates, candidates_end = live_candidates(computed, items["explain"])
     contexts = computed.contexts
     return Told(
@@ -110,8 +126,8 @@ def told(computed: Computed, made: Made, versions: Versions, partitions: int) ->
         starts=starts.reshape(n, PIECES),
         lengths=lengths.reshape(n, PIECES),
         items=items,
-        common=np.frombuffer(b"".join(common), np.uint8),
-        common_spans=spans_of(common),
+        common=said.data,
+        common_spans=said.spans,
         rule=computed.filtered.rule,
         candidates=candidates,
         candidates_end=candidates_end,
@@ -122,12 +138,6 @@ def told(computed: Computed, made: Made, versions: Versions, partitions: int) ->
     )
 
 
-def spans_of(texts: Sequence[bytes]) -> npt.NDArray[np.int64]:
-    """int64 [n, 2]: where each text starts among all of them joined, and its length."""
-    lengths = np.array([len(text) for text in texts], np.int64)
-    return np.stack((np.cumsum(lengths) - lengths, lengths), axis=1)
-
-
 def live_candidates(
     computed: Computed, explain: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -135,6 +145,8 @@ def live_candidates(
     first_spot, cells = computed.layout.first_spot, computed.picked.cells
     ends = np.zeros(len(cells) + 1, np.int64)
     full = np.flatnonzero(explain == Explain.FULL)
+    if not len(full):
+        return np.empty(0, np.int64), ends
     found = []
     for i in full:
         for s in range(first_spot[i], first_spot[i + 1]):
@@ -142,7 +154,7 @@ def live_candidates(
             alive = np.flatnonzero(~np.isnan(totals))
             found.append(alive[np.argsort(-totals[alive], kind="stable")])
             ends[s + 1] = len(alive)
-    return np.concatenate(found) if found else np.empty(0, np.int64), np.cumsum(ends)
+    return np.concatenate(found), np.cumsum(ends)
 
 
 def exploration(declared: Exploration) -> log_pb2.Exploration:

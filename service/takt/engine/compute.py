@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from takt.ports import Meter, Scorer, Scores
 
 
+CORRUPT: Final = int(RowStatus.CORRUPT)  # enums are slow to compare with
+
+
 @dataclass(frozen=True, slots=True)
 class Filtered:
     """What eligibility, consent and value rules say of each row Q and offer O."""
@@ -43,7 +47,7 @@ class Filtered:
     weight: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Computed:
     """A batch, decided but not committed."""
 
@@ -69,10 +73,10 @@ class Computed:
     degradations: tuple[tuple[Cause, str], ...] = field(default=())
     """What holds for the whole batch."""
 
-    @property
+    @cached_property
     def corrupt(self) -> npt.NDArray[np.bool_]:
         """Bool [items]: the profile record could not be read."""
-        return self.record_status == RowStatus.CORRUPT  # type: ignore[no-any-return]
+        return self.record_status == CORRUPT  # type: ignore[no-any-return]
 
     @property
     def degraded(self) -> list[bool]:
@@ -94,6 +98,8 @@ class Computed:
     def causes(self, places: Sequence[int]) -> list[Cause]:
         """What the answers at some places of the layout lack, one after the other."""
         whole = [cause for cause, _ in self.degradations] * len(places)
+        if not self.corrupt.any():
+            return whole
         return whole + [Cause.PROFILE] * int(np.count_nonzero(self.corrupt[np.asarray(places, np.int64)]))
 
 
