@@ -215,6 +215,10 @@ class ProfileWrite:
     """Consent, zone or the like may have changed: the ledger's gate moves in the same step."""
     expected: bytes | None = None
     """The record that this one was made from, empty if there was none; None: whatever stands there."""
+    consents: bytes | None = None
+    """What is kept of their origin (`takt.domain.consent`); None: it stays as it is."""
+    changes: tuple[bytes, ...] = ()
+    """Log records of consents that changed, written in the same step."""
 
 
 class ProfileOutcome(StrEnum):
@@ -285,12 +289,20 @@ class Merging(Protocol):
         ...
 
     def absorb(
-        self, winner: str, loser: str, *, estate: Estate, record: bytes | None, expected: bytes | None
+        self,
+        winner: str,
+        loser: str,
+        *,
+        estate: Estate,
+        record: bytes | None,
+        expected: bytes | None,
+        consents: bytes | None = None,
+        changes: Sequence[bytes] = (),
     ) -> MergeStep:
         """Third: the winner takes over contacts, suppressions and ids of a sealed loser, once.
 
-        `record` is the profile record of both, made from the winner's `expected` one; None: it stays as it is. DONE,
-        CHANGED or CORRUPT.
+        `record` is the profile record of both, made from the winner's `expected` one; None: it stays as it is.
+        `consents` and `changes` are as in a `ProfileWrite`. DONE, CHANGED or CORRUPT.
         """
         ...
 
@@ -491,6 +503,10 @@ class Store(Protocol):
 
     def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
         """Apply feedback once per event id. One round trip."""
+        ...
+
+    def consents(self, profile_ids: Sequence[str]) -> list[bytes | None]:
+        """What is kept of the origin of people's consents; None where nothing is. One round trip. Not for decisions."""
         ...
 
     def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:

@@ -28,7 +28,7 @@ class Harness(Protocol):
     store: Store
 
     def log(self) -> list[tuple[str, bytes]]:
-        """Give all that was logged: `decision`, `feedback` or `change`, and the record; in order within a person."""
+        """Give all that was logged: `takt.domain.log.LogKind`, and the record; in order within a person."""
         ...
 
     def log_at(self, partition: int, ms: int, record: bytes) -> None:
@@ -110,7 +110,7 @@ class RedisHarness:
 
     def log(self) -> list[tuple[str, bytes]]:
         """See `Harness`."""
-        kinds = {b"d": "decision", b"f": "feedback", b"c": "change"}
+        kinds = {b"d": "decision", b"f": "feedback", b"c": "change", b"n": "consent"}
         return [
             (kinds[fields[b"t"]], fields[b"r"])
             for partition in range(self.marker.partitions)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from takt.clock import ManualClock
+from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.decision import person_address
 from takt.domain.ledger import STATE_AT, LedgerState
 from takt.domain.merge import MergeStep
@@ -132,7 +133,7 @@ class History:
 
     def merger(self, store: Any) -> Merger:
         """Merges people that have no records."""
-        return Merger(store, clock=self.clock, spec=lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        return Merger(store, codec=ProtobufCodec(8), clock=self.clock, spec=lambda: 1 / 0)  # type: ignore[arg-type,return-value]
 
     def decide(self, name: str, code: int, store: Any) -> None:
         """Contact somebody if fewer than `CAP` contacts are in the ledger, as the engine would."""

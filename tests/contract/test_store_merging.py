@@ -410,3 +410,37 @@ def test_stores_agree_on_merges(harness: Harness, history: list[tuple]) -> None:
         assert stores[0].fetch(people) == stores[1].fetch(people)
         cards = [store.merging.read([person_address(name) for name in people]) for store in stores]
         assert cards[0] == cards[1]
+
+
+def test_consents_go_with_the_person(harness: Harness) -> None:
+    """The origin of consents is part of what a loser leaves; absorbed and logged once, gone when it closes."""
+    store = harness.store
+    store.put([write("w", b"winner", consents=b"of w"), write("l", b"loser", consents=b"of l")])
+    store.merging.expect("w", "l")
+    _, estate = store.merging.seal("l", "w")
+
+    assert estate is not None
+    assert b"of l" == estate.consents
+    for _ in range(2):
+        assert DONE is store.merging.absorb(
+            *("w", "l"), estate=estate, record=b"both", expected=b"winner", consents=b"of both", changes=(b"withdrawn",)
+        )
+    store.merging.close("l", "w")
+
+    assert [b"of both", None] == store.consents(["w", "l"])
+    assert [("consent", b"withdrawn")] == harness.log()
+
+
+def test_changed_winner_absorbs_no_consents(harness: Harness) -> None:
+    """Where the record is another one meanwhile, nothing is kept or logged."""
+    store = harness.store
+    store.put([write("w", b"one", consents=b"of w"), write("l", b"loser")])
+    store.merging.expect("w", "l")
+    _, estate = store.merging.seal("l", "w")
+
+    assert estate is not None
+    assert MergeStep.CHANGED is store.merging.absorb(
+        *("w", "l"), estate=estate, record=b"both", expected=b"zero", consents=b"of both", changes=(b"withdrawn",)
+    )
+    assert [b"of w"] == store.consents(["w"])
+    assert [] == harness.log()

@@ -220,3 +220,23 @@ def test_a_write_made_from_another_record_is_refused(harness: Harness) -> None:
     assert [ProfileOutcome.WRITTEN] == harness.store.put([write("p", b"two", expected=b"one", identities=(LOGIN,))])
     assert [b"two"] == harness.store.fetch(["p"]).records
     assert ["p"] == harness.store.resolve([LOGIN])
+
+
+def test_origin_of_consents_is_kept_beside_the_record(harness: Harness) -> None:
+    """It is written and logged in the step that writes the record, and stays when a write does not mention it."""
+    harness.store.put([write("p", consents=b"first", changes=(b"given", b"refused")), write("q")])
+    harness.store.put([write("p", b"other record")])
+
+    assert [b"first", None] == harness.store.consents(["p", "q"])
+    assert [("consent", b"given"), ("consent", b"refused")] == harness.log()
+
+
+def test_refused_write_changes_no_consents(harness: Harness) -> None:
+    """What was made from another record is neither kept nor logged."""
+    harness.store.put([write("p", b"one", consents=b"first")])
+
+    (outcome,) = harness.store.put([write("p", b"two", expected=b"zero", consents=b"second", changes=(b"change",))])
+
+    assert ProfileOutcome.CHANGED is outcome
+    assert [b"first"] == harness.store.consents(["p"])
+    assert [] == harness.log()

@@ -149,12 +149,20 @@ def profile_plain(profile: profile_pb2.Profile) -> dict[str, Any]:
         "time_zone": profile.time_zone,
         "locale": profile.locale,
         "form_of_address": "" if address == "unspecified" else address,
-        "consents": {consent.purpose: consent.granted for consent in profile.consents},
+        "consents": {consent.purpose: _consent_plain(consent) for consent in profile.consents},
         "written_at": values.written(profile.written_at),
         "feature_fingerprint": profile.feature_fingerprint,
         "absorbed_profile_ids": list(profile.absorbed_profile_ids),
     }
     return {key: kept for key, kept in whole.items() if kept not in ("", [], False) or key == "anonymous"}
+
+
+def _consent_plain(consent: profile_pb2.Consent) -> bool | dict[str, Any]:
+    """Whether it is given, and when and where if that is known."""
+    if not consent.HasField("given_at"):
+        return consent.granted
+    whole = {"granted": consent.granted, "given_at": values.written(consent.given_at)}
+    return whole | ({"source": consent.source} if consent.source else {})
 
 
 def event(given: Mapping[str, Any]) -> feedback_pb2.Event:
@@ -392,13 +400,30 @@ class _Reading:
         return made
 
     def consents(self, key: str) -> list[profile_pb2.Consent]:
-        """`{"web.personalisation": true}`."""
+        """`{"web": true}`, or `{"web": {"granted": true, "given_at": "2026-01-31T12:00:00Z", "source": "form"}}`."""
         made = []
-        for purpose, granted in self.mapping(key).items():
-            if isinstance(granted, bool):
-                made.append(profile_pb2.Consent(purpose=purpose, granted=granted))
+        for purpose, given in self.mapping(key).items():
+            where = f'{key}["{purpose}"]'
+            if isinstance(given, bool):
+                made.append(profile_pb2.Consent(purpose=purpose, granted=given))
+            elif isinstance(given, Mapping):
+                made.append(self._dated_consent(purpose, given, where))
             else:
-                self.wrong(f'{key}["{purpose}"]', f"is {type(granted).__name__}; true or false is expected")
+                self.wrong(where, f"is {type(given).__name__}; true or false is expected, or granted with given_at")
+        return made
+
+    def _dated_consent(self, purpose: str, given: Mapping[str, Any], where: str) -> profile_pb2.Consent:
+        reading = _Reading(given)
+        reading.only(("granted", "given_at", "source"))
+        granted = given.get("granted")
+        made = profile_pb2.Consent(purpose=purpose, granted=granted is True, source=reading.text("source"))
+        at = reading.moment("given_at")
+        if at is not None:
+            made.given_at.CopyFrom(at)
+        if not isinstance(granted, bool):
+            reading.wrong("granted", "true or false is expected")
+        for violation in reading.violations:
+            self.wrong(f"{where}.{violation.field}", violation.message)
         return made
 
 

@@ -20,6 +20,7 @@ from takt.wire.feedback import event_message
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
     from takt.decisionlog.writing import Common
+    from takt.domain.consent import ConsentChange
     from takt.domain.contact import LedgerChange
     from takt.domain.decision import Decision, Versions
     from takt.domain.feedback import FeedbackEvent
@@ -99,6 +100,19 @@ class ProtobufCodec:
             event=event_message(event, received_at_us),
             profile_id=profile_id,
             received_at_us=received_at_us,
+        ).SerializeToString(deterministic=True)
+
+    def encode_consent(self, change: ConsentChange) -> bytes:
+        """See `takt.engine.codec.Codec`."""
+        return log_pb2.ConsentChangeRecord(
+            record_version=RECORD_VERSION,
+            profile_id=change.profile_id,
+            purpose=change.purpose,
+            granted=change.granted,
+            given_at_us=change.given_us,
+            source=change.source,
+            changed_at_us=change.changed_us,
+            merged_from=change.merged_from,
         ).SerializeToString(deterministic=True)
 
     def encode_change(self, change: LedgerChange) -> bytes:

@@ -17,7 +17,7 @@ class ProtobufDeeds:
     """Implements `takt.ports.DeedReader` for records that `ProtobufCodec` writes."""
 
     def deeds(self, entries: Sequence[LogEntry]) -> list[Told]:
-        """One for each entry, in their order."""
+        """One for each entry, in their order; consents that changed are no deeds, and left out."""
         told: list[Told] = []
         for kind, read in _READ.items():
             told += read([entry for entry in entries if entry.kind is kind])

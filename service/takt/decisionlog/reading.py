@@ -155,6 +155,21 @@ class ChangeColumns:
     damaged: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class ConsentColumns:
+    """One element per consent that changed."""
+
+    profile_id: list[str] = field(default_factory=list)
+    purpose: list[str] = field(default_factory=list)
+    granted: list[bool] = field(default_factory=list)
+    given_at_us: list[int] = field(default_factory=list)
+    """0 where it is not known."""
+    source: list[str] = field(default_factory=list)
+    merged_from: list[str] = field(default_factory=list)
+    changed_at_us: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+
+
 def read_decisions(records: Sequence[bytes]) -> DecisionTables:
     """Records of decisions, in their order; those that cannot be read are left out and listed as damaged."""
     tables = DecisionTables()
@@ -208,6 +223,24 @@ def read_changes(records: Sequence[bytes]) -> ChangeColumns:
         columns.changed_at_us.append(kept.changed_at_us)
         columns.removed.append(kept.removed)
         columns.added.append(kept.added)
+    return columns
+
+
+def read_consents(records: Sequence[bytes]) -> ConsentColumns:
+    """Records of consents, in their order; those that cannot be read are left out and listed as damaged."""
+    columns = ConsentColumns()
+    for number, record in enumerate(records):
+        kept = _parsed(log_pb2.ConsentChangeRecord, record)
+        if kept is None:
+            columns.damaged.append(number)
+            continue
+        columns.profile_id.append(kept.profile_id)
+        columns.purpose.append(kept.purpose)
+        columns.granted.append(kept.granted)
+        columns.given_at_us.append(kept.given_at_us)
+        columns.source.append(kept.source)
+        columns.merged_from.append(kept.merged_from)
+        columns.changed_at_us.append(kept.changed_at_us)
     return columns
 
 

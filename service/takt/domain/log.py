@@ -14,6 +14,8 @@ class LogKind(StrEnum):
     FEEDBACK = "feedback"
     CHANGE = "change"
     """A ledger was changed by hand."""
+    CONSENT = "consent"
+    """A consent was given, refused or withdrawn, or changed by a merge."""
 
 
 class LogPosition(NamedTuple):

@@ -31,6 +31,8 @@ class Estate:
     ids: tuple[tuple[bytes, bytes], ...]
     """Request and event ids with what is remembered of them, as the store has them."""
     absorbed: tuple[str, ...]
+    consents: bytes | None = None
+    """Where and when they were given (`takt.domain.consent`)."""
 
 
 class MergeStep(StrEnum):

@@ -11,6 +11,7 @@ from takt.domain.person import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from takt.domain.consent import Given, Origin
     from takt.domain.request import Identity, Scalar
     from takt.errors import Violation
 
@@ -26,6 +27,8 @@ class ProfilePut:
     """None makes a feature missing."""
     consents: Mapping[str, bool] = field(default_factory=dict)
     """Given or withdrawn, by name. Consents that are not mentioned stay in both modes."""
+    given: Mapping[str, Given] = field(default_factory=dict)
+    """When and where, by name of a consent that is mentioned; what is left out is given now, nobody knows where."""
     time_zone: str = ""
     locale: str = ""
     address: Address | None = None
@@ -68,5 +71,7 @@ class KnownProfile:
     written_us: int
     layout: str
     """Fingerprint, 16 hexadecimal digits, of the layout that the record was written in."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """When and where consents were given or withdrawn, by name, as far as that is known."""
     absorbed: tuple[str, ...] = ()
     """Ids of the profiles that were merged into this one."""

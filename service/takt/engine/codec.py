@@ -11,6 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from takt.domain.consent import ConsentChange
     from takt.domain.decision import Decision, Versions
     from takt.domain.request import DecideRequest
     from takt.engine.asking import Asking
@@ -61,6 +62,10 @@ class Codec(Protocol):
 
     def encode(self, decision: Decision) -> bytes:
         """An answer that was not computed in a batch: a fallback."""
+        ...
+
+    def encode_consent(self, change: ConsentChange) -> bytes:
+        """The log record of a consent that changed."""
         ...
 
     def decode(self, answer: bytes) -> Decision:

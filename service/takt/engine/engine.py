@@ -106,8 +106,13 @@ class Engine:
         self.prepare(force)
         self._in_force = self._next
         self._oldest = 0
-        self.merger = Merger(store, clock=clock, spec=lambda: self.force.catalog.spec)
+        self.merger = Merger(store, codec=codec, clock=clock, spec=lambda: self.force.catalog.spec)
         """Merges people, and leads to those who were merged."""
+
+    @property
+    def codec(self) -> Codec:
+        """How answers and log records are encoded."""
+        return self._codec
 
     @property
     def force(self) -> Force:

@@ -9,8 +9,9 @@ exceed caps: the winner would go on without the contacts that are on their way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from takt.domain.consent import changes, joined_origins, pack_origins, parse_origins
 from takt.domain.decision import person_address
 from takt.domain.ledger import LAYOUT_VERSION, STATE_AT, WIDTH, LedgerState
 from takt.domain.merge import Linked, MergeStep
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from takt.clock import Clock
+    from takt.domain.consent import ConsentChange, Origin
     from takt.domain.merge import Estate, Merges
     from takt.domain.request import Identity
     from takt.features.spec import FeatureSpec
@@ -59,14 +61,23 @@ def has_moved(ledger: bytes) -> bool:
     return is_whole(ledger) and ledger[STATE_AT] == LedgerState.MOVED
 
 
+class ConsentCodec(Protocol):
+    """The encoding of what is logged of consents."""
+
+    def encode_consent(self, change: ConsentChange) -> bytes:
+        """The log record of a consent that changed."""
+        ...
+
+
 class Merger:
     """Merges people and leads to them. Safe to use from any thread that may use the store.
 
     Every call may raise `StoreError`; what was begun is then finished by whoever meets it.
     """
 
-    def __init__(self, store: Store, *, clock: Clock, spec: Callable[[], FeatureSpec]) -> None:
-        """`spec` gives the feature spec in force."""
+    def __init__(self, store: Store, *, codec: ConsentCodec, clock: Clock, spec: Callable[[], FeatureSpec]) -> None:
+        """`spec` gives the feature spec in force; `codec` encodes what is logged of consents."""
+        self._codec = codec
         self._store = store
         self._steps = store.merging
         self._clock = clock
@@ -174,27 +185,39 @@ class Merger:
         return False
 
     def _absorb(self, winner: str, loser: str, estate: Estate) -> MergeStep:
-        record = expected = None
-        if estate.record is not None:
-            expected = self._store.fetch([winner]).records[0]
-            record = self._joined(expected, estate.record)
-        return self._steps.absorb(winner, loser, estate=estate, record=record, expected=expected)
-
-    def _joined(self, winner: bytes | None, loser: bytes) -> bytes | None:
-        """The record of both; None if the winner's stays as it is.
-
-        A record that cannot be read says nothing: not who may be contacted, either.
-        """
-        if winner is None:
-            return loser
-        spec = self._spec()
-        array, status = RecordReader(spec, self._store.layouts()).read([winner, loser])
-        if status[0] != RowStatus.OK:
-            return None
+        if estate.record is None:
+            return self._steps.absorb(winner, loser, estate=estate, record=None, expected=None)
+        expected = self._store.fetch([winner]).records[0]
+        spec, now_us = self._spec(), self._clock.now_us()
+        array, status = RecordReader(spec, self._store.layouts()).read([expected, estate.record])
+        if expected is not None and status[0] != RowStatus.OK:
+            return self._steps.absorb(winner, loser, estate=estate, record=None, expected=None)
         first, second = unpack_rows(spec, array)
         if status[1] != RowStatus.OK:
-            second = ProfileRow()
-        return pack_profiles(spec, [joined(first, second)], self._clock.now_us())[0]
+            second = ProfileRow()  # what cannot be read says nothing: not who may be contacted, either
+        row = second if expected is None else joined(first, second)
+        before, left = self._origins(self._store.consents([winner])[0]), self._origins(estate.consents)
+        consents = {name: name in row.consents for name in spec.person.consents}
+        after = joined_origins(before, left, consents)
+        changed = changes(
+            *(winner, before, after), withdrawn=first.consents - row.consents, now_us=now_us, merged_from=loser
+        )
+        return self._steps.absorb(
+            *(winner, loser),
+            estate=estate,
+            record=estate.record if expected is None else pack_profiles(spec, [row], now_us)[0],
+            expected=expected,
+            consents=pack_origins(after) if after or before else None,
+            changes=tuple(self._codec.encode_consent(change) for change in changed),
+        )
+
+    @staticmethod
+    def _origins(data: bytes | None) -> dict[str, Origin]:
+        """Origins of consents; what is damaged says nothing, and must not stop a merge."""
+        try:
+            return parse_origins(data)
+        except RecordError:
+            return {}
 
     def _name(self, identities: Sequence[Identity], owners: Sequence[str | None], winner: str) -> bool:
         """Let identities lead to the winner directly; False if one has found another owner meanwhile."""

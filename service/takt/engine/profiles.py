@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from takt.domain.consent import changes, holding, pack_origins, parse_origins, written
 from takt.domain.decision import person_address
 from takt.domain.person import Address
 from takt.domain.profile import KnownProfile, PutOutcome, PutResult
@@ -96,11 +97,13 @@ class Profiles:
             raise RecordError("the profile's record cannot be read; write it anew")
         row = unpack_rows(self._spec, array)[0]
         header = np.frombuffer(record, RECORD_HEADER, 1)[0]
+        consents = self._consents(row)
         return KnownProfile(
             profile_id=profile_id,
             anonymous=is_anonymous(profile_id),
             features=row.features,
-            consents={name: name in row.consents for name in self._spec.person.consents},
+            consents=consents,
+            origins=holding(parse_origins(self._store.consents([profile_id])[0]), consents),
             time_zone=row.time_zone,
             locale=row.locale,
             address=row.address,
@@ -168,7 +171,9 @@ class Profiles:
             for i in person.writes:
                 changed = _changed(changed, puts[i])
             after.append(changed)
-        packed = pack_profiles(self._spec, after, self._clock.now_us())
+        now_us = self._clock.now_us()
+        packed = pack_profiles(self._spec, after, now_us)
+        origins = self._origins(puts, people, before, now_us)
         writes = [
             ProfileWrite(
                 profile_id=person.profile_id,
@@ -176,6 +181,8 @@ class Profiles:
                 expected=expected or b"",  # a person nobody had written: still nobody, or write anew
                 identities=tuple(dict.fromkeys(identity for i in person.writes for identity in puts[i].identities)),
                 tightens=bool(readable != RowStatus.OK) or _tightens(old, new),
+                consents=origins[person.profile_id][0] if person.profile_id in origins else None,
+                changes=origins[person.profile_id][1] if person.profile_id in origins else (),
             )
             for person, record, expected, readable, old, new in zip(
                 people, packed, records, status, before, after, strict=True
@@ -193,12 +200,42 @@ class Profiles:
             for i in person.writes:
                 if outcome is ProfileOutcome.WRITTEN:
                     created = not write.expected and i == person.writes[0]
-                    written = PutOutcome.CREATED if created else PutOutcome.UPDATED
-                    results[i] = PutResult(person.profile_id, written)
+                    done = PutOutcome.CREATED if created else PutOutcome.UPDATED
+                    results[i] = PutResult(person.profile_id, done)
                 else:
                     violation = Violation("identities", TAKEN[outcome])
                     results[i] = PutResult(person.profile_id, PutOutcome.REJECTED, (violation,))
         return again
+
+    def _origins(
+        self, puts: Sequence[ProfilePut], people: Sequence[_Person], rows: Sequence[ProfileRow], now_us: int
+    ) -> dict[str, tuple[bytes, tuple[bytes, ...]]]:
+        """Of whom consents are written: their origins to keep, and log records of what changed. One round trip."""
+        wanted = [
+            (person, row)
+            for person, row in zip(people, rows, strict=True)
+            if any(puts[i].consents for i in person.writes)
+        ]
+        if not wanted:
+            return {}
+        made = {}
+        kept = self._store.consents([person.profile_id for person, _ in wanted])
+        for (person, row), data in zip(wanted, kept, strict=True):
+            try:
+                before = holding(parse_origins(data), self._consents(row))
+            except RecordError:
+                before = {}  # what is damaged says nothing, and is written anew
+            after = before
+            for i in person.writes:
+                after = written(after, puts[i].consents, puts[i].given, now_us)
+            encode = self._engine.codec.encode_consent
+            logged = tuple(encode(one) for one in changes(person.profile_id, before, after, now_us=now_us))
+            made[person.profile_id] = (pack_origins(after), logged)
+        return made
+
+    def _consents(self, row: ProfileRow) -> dict[str, bool]:
+        """Every declared consent, and whether the row has it."""
+        return {name: name in row.consents for name in self._spec.person.consents}
 
 
 def _changed(row: ProfileRow, put: ProfilePut) -> ProfileRow:

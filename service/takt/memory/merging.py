@@ -18,6 +18,7 @@ class Shelves(Protocol):
     """What merging needs of the store it belongs to. All but `entered` is called inside of it."""
 
     records: dict[str, bytes]
+    consents_kept: dict[str, bytes]
     ledgers: dict[bytes, bytes]
     identities: dict[Identity, str]
 
@@ -35,6 +36,10 @@ class Shelves(Protocol):
 
     def spend_holds(self, person: bytes, contacts: Sequence[tuple[int, int, int]]) -> None:
         """Spend for good the tokens that contacts (decision, offer, placement) of a person hold."""
+        ...
+
+    def keep_consents(self, profile_id: str, consents: bytes | None, changes: Sequence[bytes]) -> None:
+        """Keep consents, unless they stay as they are, and log what changed of them."""
         ...
 
     def forget(self, person: bytes) -> None:
@@ -91,6 +96,7 @@ class MemoryMerging:
                 ledger=ledger.pack(),
                 ids=self.shelves.recall(person_address(loser)),
                 absorbed=card.absorbed,
+                consents=self.shelves.consents_kept.get(loser),
             )
             if not card.leads_to:
                 made = [(e.decision, e.offer, e.placement) for e in ledger.entries if e.is_contact]
@@ -100,7 +106,15 @@ class MemoryMerging:
             return MergeStep.DONE, estate
 
     def absorb(
-        self, winner: str, loser: str, *, estate: Estate, record: bytes | None, expected: bytes | None
+        self,
+        winner: str,
+        loser: str,
+        *,
+        estate: Estate,
+        record: bytes | None,
+        expected: bytes | None,
+        consents: bytes | None = None,
+        changes: Sequence[bytes] = (),
     ) -> MergeStep:
         """See `takt.ports.Merging`."""
         with self.shelves.entered() as now_us:
@@ -125,6 +139,7 @@ class MemoryMerging:
             self.shelves.remember(person_address(winner), estate.ids)
             if record is not None:
                 self.shelves.records[winner] = record
+            self.shelves.keep_consents(winner, consents, changes)
             absorbed = tuple(dict.fromkeys((*card.absorbed, loser, *estate.absorbed)))
             self._file(winner, replace(card, pending=pending, absorbed=absorbed))
             return MergeStep.DONE
@@ -137,6 +152,7 @@ class MemoryMerging:
             if card.leads_to != winner or card.closed or ledger is None:
                 return
             self.shelves.records.pop(loser, None)
+            self.shelves.consents_kept.pop(loser, None)
             self.shelves.forget(person_address(loser))
             self._keep(loser, replace(ledger, entries=(), trimmed_before_us=0))
             self._file(loser, replace(card, closed=True, absorbed=()))

@@ -82,8 +82,9 @@ class MemoryStore:
         self.edition = 0
         """Of the catalog, as the marker has it."""
         self.log: list[tuple[str, bytes]] = []
-        """What was logged, oldest first: `decision`, `feedback` or `change`, and the record."""
+        """What was logged, oldest first: by `takt.domain.log.LogKind`, and the record."""
         self.records: dict[str, bytes] = {}
+        self.consents_kept: dict[str, bytes] = {}
         self.ledgers: dict[bytes, bytes] = {}
         """By address of the person."""
         self.identities: dict[Identity, str] = {}
@@ -141,6 +142,18 @@ class MemoryStore:
         with self._lock:
             now_us = self._clock.now_us()
             return [self._mark(mark, now_us) for mark in marks]
+
+    def consents(self, profile_ids: Sequence[str]) -> list[bytes | None]:
+        """See `takt.ports.Store`."""
+        with self._lock:
+            return [self.consents_kept.get(profile_id) for profile_id in profile_ids]
+
+    def keep_consents(self, profile_id: str, consents: bytes | None, changes: Sequence[bytes]) -> None:
+        """See `takt.memory.merging.Shelves`."""
+        for change in changes:
+            self._write(person_address(profile_id), LogKind.CONSENT, change)
+        if consents is not None:
+            self.consents_kept[profile_id] = consents
 
     def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """See `takt.ports.Store`."""
@@ -279,6 +292,7 @@ class MemoryStore:
             ledger_before = Ledger.parse(self.ledgers.get(address, EMPTY))
             self.ledgers[address] = replace(ledger_before, state=LedgerState.SEALED).pack()
         self.records[write.profile_id] = write.record
+        self.keep_consents(write.profile_id, write.consents, write.changes)
         if write.tightens:
             self._tighten(person_address(write.profile_id), now_us)
         return ProfileOutcome.WRITTEN

@@ -31,6 +31,8 @@ _SPENDS: Final = struct.Struct("<H")
 _SPEND: Final = struct.Struct("<12sqqqBI")
 _HOLD: Final = struct.Struct("<qQIH")
 _MARK: Final = struct.Struct("<16sBQII")
+_CONSENTS: Final = struct.Struct("<BI")
+_CHANGES: Final = struct.Struct("<H")
 _PUT: Final = struct.Struct("<BBI")
 _LENGTH: Final = struct.Struct("<I")
 _REWRITE: Final = struct.Struct("<IIII")
@@ -158,10 +160,18 @@ def mark_outcome(answer: int) -> MarkOutcome:
     return _MARKS[answer]
 
 
+def consenting(consents: bytes | None, changes: Sequence[bytes]) -> bytes:
+    """Head of a frame: the consents to keep (None: as they are), and the log records of what changed of them."""
+    kept = consents or b""
+    head = _CONSENTS.pack(consents is not None, len(kept)) + kept + _CHANGES.pack(len(changes))
+    return head + b"".join(_LENGTH.pack(len(change)) + change for change in changes)
+
+
 def put(write: ProfileWrite) -> bytes:
     """Frame of a profile to write."""
     expected = write.expected or b""
-    return _PUT.pack(write.tightens, write.expected is not None, len(expected)) + expected + write.record
+    head = _PUT.pack(write.tightens, write.expected is not None, len(expected))
+    return b"".join((consenting(write.consents, write.changes), head, expected, write.record))
 
 
 def put_outcome(answer: int) -> ProfileOutcome:

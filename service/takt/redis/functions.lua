@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 7
+-- revision: 8
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -622,7 +622,7 @@ local WRITTEN, CHANGED, MERGED = 0, 1, 2 -- and MARKER
 -- keys: marker, profile, ledger
 -- frame: tightens u8, expects u8, expected record u4 + bytes (none: there is no record), record
 -- answer: a code
-local function put(batch, keys, at, frame)
+local function put(batch, keys, at, frame, also)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local tightens, expects, expected, record = struct.unpack('<BBI4c0', frame)
     if not edition_of(batch, redis.call('GET', marker_key)) then
@@ -638,11 +638,43 @@ local function put(batch, keys, at, frame)
     if tightens == 1 then
         ledger = redis.pcall('GET', ledger_key) or EMPTY
     end
+    if also then
+        also()
+    end
     redis.call('SET', profile_key, string.sub(frame, record))
     if type(ledger) == 'string' and sound(ledger) then
         tighten(ledger_key, ledger, batch.now)
     end
     return WRITTEN
+end
+
+-- Consents are kept beside the record, with when and where they were given: no decision reads them. What changed of them
+-- is logged in the same step.
+
+-- What to do once nothing can refuse it: log changes (u2 times u4 + bytes) and write consents (u8 whether, u4 + bytes).
+-- Answers that, and the rest of the frame.
+local function consenting(log, consents_key, frame)
+    local writes, consents, count, next = struct.unpack('<BI4c0I2', frame)
+    local changes = {}
+    for i = 1, count do
+        changes[i], next = struct.unpack('<I4c0', frame, next)
+    end
+    return function()
+        for _, change in ipairs(changes) do
+            redis.call('XADD', log, '*', 't', 'n', 'r', change)
+        end
+        if writes == 1 then
+            redis.call('SET', consents_key, consents)
+        end
+    end, string.sub(frame, next)
+end
+
+-- keys: those of a put, log, consents
+-- frame: what to do about consents, then that of a put
+-- answer: a code
+local function put_with_consents(batch, keys, at, frame)
+    local also, rest = consenting(keys[at + 4], keys[at + 5], frame)
+    return put(batch, keys, at, rest, also)
 end
 
 -- Rewrite --------------------------------------------------------------------------------------------------------------
@@ -1009,12 +1041,24 @@ local function seal(batch, keys, at, frame)
     return answer
 end
 
+-- keys: those of a seal, consents
+-- frame: that of a seal
+-- answer: a code, or {DONE, consents, profile, and so on}
+local function seal_with_consents(batch, keys, at, frame)
+    local answer = seal(batch, keys, at, frame)
+    if type(answer) == 'table' then
+        local consents = redis.pcall('GET', keys[at + 9]) -- of another type, they say nothing, and stop no merge
+        table.insert(answer, 2, type(consents) == 'string' and consents)
+    end
+    return answer
+end
+
 -- keys: marker, profile, ledger, ids, merges of the winner
 -- frame: loser u2 + bytes, writes u8, expected record u4 + bytes (none: there is no record), record u4 + bytes,
 --        trimmed_before i8, entries u4 + bytes, absorbed u4 times u2 + bytes,
 --        ids u4 times: id c16, what is remembered u4 + bytes
 -- answer: a code
-local function absorb(batch, keys, at, frame)
+local function absorb(batch, keys, at, frame, also)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ids_key, merges_key = keys[at + 4], keys[at + 5]
     local loser, writes, expected, record, trimmed_before, entries, count, next =
@@ -1058,6 +1102,9 @@ local function absorb(batch, keys, at, frame)
     end
     local gate, appends, trimmed_here = struct.unpack('<i8i8i8', ledger)
 
+    if also then
+        also()
+    end
     for _, pair in ipairs(new) do
         remember(batch, current, pair)
     end
@@ -1068,6 +1115,14 @@ local function absorb(batch, keys, at, frame)
         #card.pending > 0 and EXPECTING or OPEN, string.sub(ledger, WIDTH + 1) .. entries)
     write_card(merges_key, card)
     return DONE
+end
+
+-- keys: those of an absorb, log, consents
+-- frame: what to do about consents, then that of an absorb
+-- answer: a code
+local function absorb_with_consents(batch, keys, at, frame)
+    local also, rest = consenting(keys[at + 6], keys[at + 7], frame)
+    return absorb(batch, keys, at, rest, also)
 end
 
 -- keys: marker, profile, ledger, ids, merges of the loser
@@ -1093,6 +1148,17 @@ local function close(batch, keys, at, winner)
         write_card(merges_key, card)
     end
     return DONE
+end
+
+-- keys: those of a close, consents
+-- frame: winner
+-- answer: a code
+local function close_with_consents(batch, keys, at, winner)
+    local code = close(batch, keys, at, winner)
+    if code == DONE then
+        redis.call('DEL', keys[at + 6])
+    end
+    return code
 end
 
 -- keys: marker, ledger, merges of the winner
@@ -1330,4 +1396,20 @@ end
 
 local function takt_cover_v1(keys, args)
     return each(keys, args, 2, cover)
+end
+
+local function takt_put_v2(keys, args)
+    return each(keys, args, 5, put_with_consents)
+end
+
+local function takt_seal_v2(keys, args)
+    return each(keys, args, 9, seal_with_consents, CORRUPT)
+end
+
+local function takt_absorb_v2(keys, args)
+    return each(keys, args, 7, absorb_with_consents, CORRUPT)
+end
+
+local function takt_close_v2(keys, args)
+    return each(keys, args, 6, close_with_consents)
 end

@@ -38,6 +38,10 @@ NAMES: Final = (
     "takt_follow_v1",
     "takt_advance_v1",
     "takt_cover_v1",
+    "takt_put_v2",
+    "takt_seal_v2",
+    "takt_absorb_v2",
+    "takt_close_v2",
 )
 SOURCE: Final = files("takt.redis").joinpath("functions.lua").read_text(encoding="utf-8")
 

@@ -4,6 +4,7 @@
     takt:{17}:p:<person>        profile record
     takt:{17}:l:<person>        contact ledger
     takt:{17}:r:<person>:<n>    request and event ids of generation n
+    takt:{17}:n:<person>        consents with when and where they were given; not read by decisions
     takt:{17}:x:<person>        merges; only of people who were merged or took others in
     takt:{17}:i:<identity>      who an identity is
     takt:{17}:log               decisions and feedback
@@ -55,6 +56,7 @@ class PersonKeys(NamedTuple):
     pools: bytes
     holds: bytes
     returned: bytes
+    consents: bytes
 
 
 class TotalsKeys(NamedTuple):
@@ -121,6 +123,7 @@ def person_at(address: bytes, partitions: int) -> PersonKeys:
         prefix + b"t",
         prefix + b"h",
         prefix + b"e",
+        prefix + b"n:" + digest,
     )
 
 

@@ -14,7 +14,7 @@ from takt.redis import keys
 from takt.redis.marker import Marker
 from takt.redis.wire import Wire, explained
 
-_KINDS: Final = {b"d": LogKind.DECISION, b"f": LogKind.FEEDBACK, b"c": LogKind.CHANGE}
+_KINDS: Final = {b"d": LogKind.DECISION, b"f": LogKind.FEEDBACK, b"c": LogKind.CHANGE, b"n": LogKind.CONSENT}
 _OUTCOMES: Final = {b"A": MarkOutcome.APPLIED, b"L": MarkOutcome.LATE, b"O": MarkOutcome.ORPHAN}
 _NO_STREAM: Final = "no such key"
 _FEW: Final = 8

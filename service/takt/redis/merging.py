@@ -12,7 +12,7 @@ from takt.domain.decision import person_address
 from takt.domain.ledger import HEADER, WIDTH
 from takt.domain.merge import Estate, Merges, MergeStep
 from takt.domain.request import Identity
-from takt.redis import keys
+from takt.redis import frames, keys
 from takt.redis.calls import Calls, Unit
 
 _SHORT: Final = struct.Struct("<H")
@@ -51,30 +51,43 @@ class RedisMerging:
         person = self._keys(loser)
         touched = (
             *(person.marker, person.log, person.profile, person.ledger, person.ids, person.merges),
-            *(person.pools, person.holds),
+            *(person.pools, person.holds, person.consents),
         )
         unit = Unit(person.partition, touched, _short(loser) + _short(winner))
-        ((answer, _),) = self._calls.run("merge", "takt_seal_v1", [unit])
+        ((answer, _),) = self._calls.run("merge", "takt_seal_v2", [unit])
         if isinstance(answer, int):
             self._calls.check_marker([answer], [unit])
             return _STEPS[answer], None
-        _, record, ledger, count, *rest = answer
+        _, consents, record, ledger, count, *rest = answer
         ids = rest[count:]
         estate = Estate(
             record=record,
             ledger=ledger,
             ids=tuple(zip(ids[::2], ids[1::2], strict=True)),
             absorbed=tuple(one.decode() for one in rest[:count]),
+            consents=consents,
         )
         return MergeStep.DONE, estate
 
     def absorb(
-        self, winner: str, loser: str, *, estate: Estate, record: bytes | None, expected: bytes | None
+        self,
+        winner: str,
+        loser: str,
+        *,
+        estate: Estate,
+        record: bytes | None,
+        expected: bytes | None,
+        consents: bytes | None = None,
+        changes: Sequence[bytes] = (),
     ) -> MergeStep:
         """See `takt.ports.Merging`."""
         person = self._keys(winner)
-        touched = (person.marker, person.profile, person.ledger, person.ids, person.merges)
+        touched = (
+            *(person.marker, person.profile, person.ledger, person.ids, person.merges),
+            *(person.log, person.consents),
+        )
         parts = [
+            frames.consenting(consents, changes),
             _short(loser),
             b"\0" if record is None else b"\1",
             _long(expected or b""),
@@ -86,13 +99,13 @@ class RedisMerging:
             _LENGTH.pack(len(estate.ids)),
             *(name + _long(remembered) for name, remembered in estate.ids),
         ]
-        return self._step("takt_absorb_v1", person, touched, b"".join(parts))
+        return self._step("takt_absorb_v2", person, touched, b"".join(parts))
 
     def close(self, loser: str, winner: str) -> None:
         """See `takt.ports.Merging`."""
         person = self._keys(loser)
-        touched = (person.marker, person.profile, person.ledger, person.ids, person.merges)
-        self._step("takt_close_v1", person, touched, winner.encode())
+        touched = (person.marker, person.profile, person.ledger, person.ids, person.merges, person.consents)
+        self._step("takt_close_v2", person, touched, winner.encode())
 
     def forgo(self, winner: str, loser: str) -> None:
         """See `takt.ports.Merging`."""

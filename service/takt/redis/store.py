@@ -232,6 +232,12 @@ class RedisStore:
         self._journal.marked(unit for unit, code in zip(units, codes, strict=True) if code in frames.APPLIED)
         return [frames.mark_outcome(code) for code in codes]
 
+    def consents(self, profile_ids: Sequence[str]) -> list[bytes | None]:
+        """See `takt.ports.Store`."""
+        people = [self.keys_of(profile_id) for profile_id in profile_ids]
+        values, _ = self._calls.read("consents", [(person.partition, person.consents) for person in people])
+        return values
+
     def put(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """See `takt.ports.Store`. Three round trips: claim the identities, write the profiles, settle the claims.
 
@@ -253,9 +259,9 @@ class RedisStore:
         free = [at for at, outcome in enumerate(outcomes) if outcome is ProfileOutcome.WRITTEN]
         for at in free:
             person = self.keys_of(writes[at].profile_id)
-            touched = (person.marker, person.profile, person.ledger)
+            touched = (person.marker, person.profile, person.ledger, person.log, person.consents)
             units.append(Unit(person.partition, touched, frames.put(writes[at])))
-        for at, answer in zip(free, self._calls.codes("put", "takt_put_v1", units), strict=True):
+        for at, answer in zip(free, self._calls.codes("put", "takt_put_v2", units), strict=True):
             outcomes[at] = frames.put_outcome(answer)
 
         made = [(at, claim) for (at, claim), answer in zip(claims, answers, strict=True) if answer == frames.CLAIMED]

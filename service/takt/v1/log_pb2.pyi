@@ -158,6 +158,26 @@ class FeedbackRecord(_message.Message):
     received_at_us: int
     def __init__(self, record_version: _Optional[int] = ..., event: _Optional[_Union[_feedback_pb2.Event, _Mapping]] = ..., profile_id: _Optional[str] = ..., received_at_us: _Optional[int] = ...) -> None: ...
 
+class ConsentChangeRecord(_message.Message):
+    __slots__ = ("record_version", "profile_id", "purpose", "granted", "given_at_us", "source", "changed_at_us", "merged_from")
+    RECORD_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    MERGED_FROM_FIELD_NUMBER: _ClassVar[int]
+    record_version: int
+    profile_id: str
+    purpose: str
+    granted: bool
+    given_at_us: int
+    source: str
+    changed_at_us: int
+    merged_from: str
+    def __init__(self, record_version: _Optional[int] = ..., profile_id: _Optional[str] = ..., purpose: _Optional[str] = ..., granted: _Optional[bool] = ..., given_at_us: _Optional[int] = ..., source: _Optional[str] = ..., changed_at_us: _Optional[int] = ..., merged_from: _Optional[str] = ...) -> None: ...
+
 class LedgerChangeRecord(_message.Message):
     __slots__ = ("record_version", "profile_id", "change", "actor", "reason", "changed_at_us", "removed", "added")
     RECORD_VERSION_FIELD_NUMBER: _ClassVar[int]

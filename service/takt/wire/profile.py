@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
-from takt.clock import SECOND_US
+from takt.domain.consent import Given, Origin
 from takt.domain.person import Address
 from takt.domain.profile import KnownProfile, ProfilePut, PutOutcome, PutResult
 from takt.domain.request import Identity, Scalar
@@ -63,11 +63,13 @@ def profile_put(message: profile_pb2.ProfileWrite, path: str, times: Container[s
     features: dict[str, Scalar | None] = dict(values)
     if len(message.features) <= MOST_FEATURES:
         features |= {name: None for name, value in message.features.items() if value.WhichOneof("kind") is None}
+    consents, given = _consents(message, path, found)
     put = ProfilePut(
         profile_id=length(message.profile_id, f"{path}.profile_id", found, most=LONGEST_PROFILE_ID),
         identities=identities,
         features=features,
-        consents=_consents(message, path, found),
+        consents=consents,
+        given=given,
         time_zone=length(message.time_zone, f"{path}.time_zone", found),
         locale=length(message.locale, f"{path}.locale", found),
         address=ADDRESS.get(message.form_of_address),
@@ -76,20 +78,26 @@ def profile_put(message: profile_pb2.ProfileWrite, path: str, times: Container[s
     return PutResult(put.profile_id[:LONGEST_PROFILE_ID], PutOutcome.REJECTED, tuple(found)) if found else put
 
 
-def _consents(message: profile_pb2.ProfileWrite, path: str, found: list[Violation]) -> dict[str, bool]:
-    """What is consented to and not, by purpose. Of several for one purpose, the latest: one without a time is now."""
+def _consents(
+    message: profile_pb2.ProfileWrite, path: str, found: list[Violation]
+) -> tuple[dict[str, bool], dict[str, Given]]:
+    """What is consented to and not, by purpose, and when and where.
+
+    Of several for one purpose, the latest: one without a time is now.
+    """
     if len(message.consents) > MOST_CONSENTS:
         found.append(Violation(f"{path}.consents", f"{len(message.consents)} given, at most {MOST_CONSENTS}"))
-        return {}
-    given: list[tuple[float, str, bool]] = []
+        return {}, {}
+    said: list[tuple[float, str, bool, Given]] = []
     for n, consent in enumerate(message.consents):
         at = f"{path}.consents[{n}]"
         purpose = length(consent.purpose, f"{at}.purpose", found, least=1)
-        length(consent.source, f"{at}.source", found, most=LONGEST_ID)
-        when = time_us(consent.given_at, f"{at}.given_at", found) / SECOND_US if consent.HasField("given_at") else None
-        given.append((float("inf") if when is None else when, purpose, consent.granted))
-    given.sort(key=lambda consent: consent[0])
-    return {purpose: granted for _, purpose, granted in given}
+        source = length(consent.source, f"{at}.source", found, most=LONGEST_ID)
+        when = time_us(consent.given_at, f"{at}.given_at", found) if consent.HasField("given_at") else None
+        said.append((float("inf") if when is None else when, purpose, consent.granted, Given(when, source)))
+    said.sort(key=lambda one: one[0])
+    consents = {purpose: granted for _, purpose, granted, _ in said}
+    return consents, {purpose: given for _, purpose, _, given in said}
 
 
 def reference(message: profile_pb2.ProfileServiceGetRequest, found: list[Violation]) -> tuple[str, Identity | None]:
@@ -125,11 +133,19 @@ def profile(known: KnownProfile, times: Container[str]) -> profile_pb2.Profile:
         time_zone=known.time_zone,
         locale=known.locale,
         form_of_address=FORM_OF_ADDRESS[known.address],
-        consents=[profile_pb2.Consent(purpose=name, granted=granted) for name, granted in known.consents.items()],
+        consents=[_consent(name, granted, known.origins.get(name)) for name, granted in known.consents.items()],
         written_at=timestamp(known.written_us),
         feature_fingerprint=known.layout,
         absorbed_profile_ids=known.absorbed,
     )
+
+
+def _consent(purpose: str, granted: bool, origin: Origin | None) -> profile_pb2.Consent:
+    made = profile_pb2.Consent(purpose=purpose, granted=granted)
+    if origin is not None:
+        made.source = origin.source
+        made.given_at.CopyFrom(timestamp(origin.given_us))
+    return made
 
 
 OUTCOME: Final[Mapping[PutOutcome, Any]] = {

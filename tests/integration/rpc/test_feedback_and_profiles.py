@@ -47,7 +47,11 @@ def test_a_profile_comes_back_as_written(profiles: Profiles) -> None:
         time_zone="Europe/Berlin",
         locale="en-GB",
         form_of_address=FORM_OF_ADDRESS_INFORMAL,
-        consents=[profile_pb2.Consent(purpose="email.marketing", granted=True)],
+        consents=[
+            profile_pb2.Consent(
+                purpose="email.marketing", granted=True, given_at={"seconds": 1_700_000_000}, source="form"
+            )
+        ],
     )
 
     (result,) = put(profiles, written)
@@ -58,6 +62,8 @@ def test_a_profile_comes_back_as_written(profiles: Profiles) -> None:
     assert dict(written.features) == dict(read.features)
     assert FORM_OF_ADDRESS_INFORMAL == read.form_of_address
     assert {"email.marketing": True, "web.personalisation": False} == {c.purpose: c.granted for c in read.consents}
+    (dated,) = [consent for consent in read.consents if consent.HasField("given_at")]
+    assert (1_700_000_000, "form") == (dated.given_at.seconds, dated.source)
     assert 0 < read.written_at.seconds
 
 

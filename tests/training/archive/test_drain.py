@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from takt.catalog.workspace import load_workspace
 from takt.clock import MINUTE_US
+from takt.domain.consent import Given
 from takt.domain.feedback import FeedbackEvent
 from takt.domain.log import LogKind
+from takt.domain.profile import ProfilePut
 from takt.errors import PreconditionError
 from takt.features.layout import layout_json
 from takt.memory.store import MemoryStore
@@ -100,6 +103,27 @@ def test_events_are_kept_with_what_became_of_them(world: World, tmp_path: Path) 
     )
     assert decision.decision_id == first["decision_id"]
     assert ["APPLIED", "ORPHAN"] == [first["outcome"], second["outcome"]]
+
+
+def test_consents_are_kept_with_when_and_where(world: World, tmp_path: Path) -> None:
+    """One row per change, by the day that it was written; a date that nobody knows is none."""
+    consents, given = {"email.marketing": True}, {"email.marketing": Given(5_000_000, "form")}
+    world.profiles().put([ProfilePut("q", consents=consents, given=given)])
+    world.profiles().put([ProfilePut("q", consents={"email.marketing": False})])
+    world.store.decision_log.append(3, LogKind.CONSENT, b"\xff", "")
+
+    drained(world.store, tmp_path)
+
+    kept, withdrawn = rows(tmp_path, "consents")
+    now = datetime.fromtimestamp(world.clock.now_us() / 1e6, UTC)
+    assert ("q", "email.marketing", True, datetime.fromtimestamp(5, UTC), "form", "", now) == tuple(
+        kept[name] for name in ("profile_id", "purpose", "granted", "given_at", "source", "merged_from", "changed_at")
+    )
+    assert (False, now, "") == (withdrawn["granted"], withdrawn["given_at"], withdrawn["source"])
+    (path,) = files(tmp_path, "consents")
+    assert f"day={now:%Y-%m-%d}" == path.parent.name
+    (damaged,) = rows(tmp_path, "damaged")
+    assert b"\xff" == damaged["record"]
 
 
 def test_a_second_drain_takes_only_what_is_new(world: World, tmp_path: Path) -> None:

@@ -68,7 +68,10 @@ FULL_PROFILE: dict[str, Any] = {
     "time_zone": "Europe/Berlin",
     "locale": "de-DE",
     "form_of_address": "formal",
-    "consents": {"web.personalisation": True, "email.marketing": False},
+    "consents": {
+        "web.personalisation": True,
+        "email.marketing": {"granted": False, "given_at": "2026-01-31T12:00:00Z", "source": "phone"},
+    },
 }
 
 
@@ -105,14 +108,24 @@ def test_everything_wrong_with_a_profile_is_named() -> None:
                 "profil_id": "x",
                 "features": {"a": {"b": 1}, "c": [1]},
                 "form_of_address": "formel",
-                "consents": {"web": "yes"},
+                "consents": {"web": "yes", "mail": {"given_at": "soon", "by": "x"}},
                 "identities": [7],
                 "locale": 3,
             }
         )
     found = {violation.field: violation.message for violation in caught.value.violations}
     assert "did you mean 'profile_id'?" in found["profil_id"]
-    assert {'features["a"]', 'features["c"]', 'consents["web"]', "identities[0]", "locale", "profile_id"} < set(found)
+    assert {
+        'features["a"]',
+        'features["c"]',
+        'consents["web"]',
+        'consents["mail"].given_at',
+        'consents["mail"].granted',
+        'consents["mail"].by',
+        "identities[0]",
+        "locale",
+        "profile_id",
+    } < set(found)
     assert "did you mean 'formal'?" in found["form_of_address"]
 
 

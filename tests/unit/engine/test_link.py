@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from takt.domain.consent import Given, Origin
 from takt.domain.decision import person_address
 from takt.domain.feedback import FeedbackEvent, FeedbackOutcome
 from takt.domain.ledger import EntryState
@@ -18,6 +19,7 @@ from takt.engine.link import joined
 from takt.errors import InvalidRequestError, PreconditionError, RecordError
 from takt.features.validation import ProfileRow
 from takt.identity import anonymous_id
+from takt.v1 import log_pb2
 
 if TYPE_CHECKING:
     from tests.unit.engine.conftest import World
@@ -240,3 +242,45 @@ def test_wrong_links_are_refused(world: World, profile_id: str, identities: list
         world.profiles().link(profile_id, identities)
 
     assert [field] == [violation.field for violation in refused.value.violations]
+
+
+def test_withdrawal_wins_with_its_own_date(world: World) -> None:
+    """The person who was merged had withdrawn a consent: it is withdrawn since then, and logged as of the merge."""
+    profiles = world.profiles()
+    consents = {"web.personalisation": True, "email.marketing": True}
+    first, second = (dict.fromkeys(consents, Given(us, source)) for us, source in ((3, "shop"), (9, "phone")))
+    profiles.put([ProfilePut("a", (LOGIN,), consents=consents, given=first)])
+    profiles.put([ProfilePut("b", (COOKIE,), consents=consents | {"email.marketing": False}, given=second)])
+    before = len(world.store.log)
+
+    profiles.link("", [LOGIN, COOKIE])
+
+    known = profiles.get(profile_id="b")
+    assert "a" == known.profile_id
+    assert {"web.personalisation": True, "email.marketing": False} == known.consents
+    assert {
+        "web.personalisation": Origin(granted=True, given_us=3, source="shop"),
+        "email.marketing": Origin(granted=False, given_us=9, source="phone"),
+    } == known.origins
+    ((kind, kept),) = world.store.log[before:]
+    record = log_pb2.ConsentChangeRecord.FromString(kept)
+    assert ("consent", "a", "email.marketing", "b") == (kind, record.profile_id, record.purpose, record.merged_from)
+    assert (False, 9, "phone") == (record.granted, record.given_at_us, record.source)
+    assert [None] == world.store.consents(["b"])
+
+
+def test_merge_with_somebody_who_said_nothing_is_logged(world: World) -> None:
+    """A consent that only one has given holds no more: since when, nobody knows."""
+    profiles = world.profiles()
+    profiles.put([ProfilePut("a", (LOGIN,), consents={"email.marketing": True})])
+    profiles.put([ProfilePut("b", (COOKIE,), {"segment": "premium"})])
+
+    profiles.link("", [LOGIN, COOKIE])
+
+    known = profiles.get(profile_id="a")
+    assert not known.consents["email.marketing"]
+    assert {} == known.origins
+    record = log_pb2.ConsentChangeRecord.FromString(world.store.log[-1][1])
+    assert ("email.marketing", False, 0, "b") == (
+        *(record.purpose, record.granted, record.given_at_us, record.merged_from),
+    )

@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 from takt.errors import PreconditionError
 from takt_training.archive.positions import FILE as POSITIONS
 from takt_training.archive.positions import Positions, read_positions, sync_directory, write_durably
-from takt_training.archive.tables import CHANGES, DAMAGED, DECISIONS, FEEDBACK, DayTable
+from takt_training.archive.tables import CHANGES, CONSENTS, DAMAGED, DECISIONS, FEEDBACK, DayTable
 
-KINDS: Final = (DECISIONS, FEEDBACK, CHANGES, DAMAGED)
+KINDS: Final = (DECISIONS, FEEDBACK, CHANGES, CONSENTS, DAMAGED)
 FILE: Final = re.compile(r"(\d{8,})-\d+\.parquet")
 _HIDDEN: Final = re.compile(r"\.(\d{8,})-\d+\.parquet\.part")
 

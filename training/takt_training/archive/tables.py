@@ -22,6 +22,7 @@ from takt.decisionlog.reading import (
     DecisionTables,
     SlotColumns,
     read_changes,
+    read_consents,
     read_decisions,
     read_feedback,
 )
@@ -33,6 +34,7 @@ from takt_training.archive.features import TEXT, TEXTS, TIME, columns, person_co
 DECISIONS: Final = "decisions"
 FEEDBACK: Final = "feedback"
 CHANGES: Final = "changes"
+CONSENTS: Final = "consents"
 DAMAGED: Final = "damaged"
 BLOCK_ROWS: Final = 4096
 """Placements whose candidates are unpacked together."""
@@ -57,7 +59,7 @@ class DayTable:
     """Rows of one kind and day."""
 
     kind: str
-    """`DECISIONS`, `FEEDBACK`, `CHANGES` or `DAMAGED`."""
+    """`DECISIONS`, `FEEDBACK`, `CHANGES`, `CONSENTS` or `DAMAGED`."""
     day: str
     """`2026-11-26`, in UTC, of when it was decided, received or changed; of its position for what cannot be read."""
     table: pa.Table
@@ -275,6 +277,25 @@ def _changes(placed: Sequence[Placed], keys: Keys) -> Iterator[DayTable]:
     yield from _by_day(CHANGES, table, read.changed_at_us)
 
 
+def _consents(placed: Sequence[Placed], keys: Keys) -> Iterator[DayTable]:
+    del keys
+    read = read_consents([p.entry.record for p in placed])
+    yield from _damaged(placed, read.damaged)
+    table = _positions(_without(placed, read.damaged))
+    made = {
+        "profile_id": pa.array(read.profile_id, TEXT),
+        "purpose": pa.array(read.purpose, TEXT),
+        "granted": pa.array(read.granted, pa.bool_()),
+        "given_at": _times(read.given_at_us),
+        "source": pa.array(read.source, TEXT),
+        "merged_from": pa.array(read.merged_from, TEXT),
+        "changed_at": _times(read.changed_at_us),
+    }
+    for name, column in made.items():
+        table = table.append_column(name, column)
+    yield from _by_day(CONSENTS, table, read.changed_at_us)
+
+
 def _damaged(placed: Sequence[Placed], rows: Sequence[int]) -> Iterator[DayTable]:
     """Records that cannot be read, kept as they are."""
     lost = [placed[row] for row in rows]
@@ -291,6 +312,7 @@ _MAKERS: Final[Mapping[LogKind, Callable[[Sequence[Placed], Keys], Iterator[DayT
     LogKind.DECISION: _decisions,
     LogKind.FEEDBACK: _feedback,
     LogKind.CHANGE: _changes,
+    LogKind.CONSENT: _consents,
 }
 
 
