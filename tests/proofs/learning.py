@@ -20,6 +20,7 @@ from tests.proofs.figures import SHOWN, Figures
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models" / "complete-journey" / "1.0.0"
+HOUSEHOLD_FOLDS = 5
 FEATURES = ROOT / "examples" / "complete_journey" / "features.yaml"
 
 
@@ -66,8 +67,21 @@ def _committed(figures: Figures) -> None:
 
 def _trained(figures: Figures) -> None:
     spec = load_spec(FEATURES.read_text(encoding="utf-8"))
-    trained, _ = recipe.train(load_tables(), spec, step=lambda name, share: figures.note(name) if not share else None)
+
+    def step(name: str, share: float) -> None:
+        if not share:
+            figures.note(name)
+
+    trained, examples = recipe.train(load_tables(), spec, step=step)
     gap = trained.mailings.differences[LOG_SCALED]
     figures.check("journey_trained_auc", round(trained.mailings.model.auc.value, 4), f">= {AUC_BAR}")
     figures.check("journey_minus_logistic", round(gap.value, 4), f"> {DIFFERENCE_BAR}")
     figures.check("journey_minus_logistic_95", f"{gap.low:.4f} to {gap.high:.4f}", SHOWN)
+
+    figures.step(f"The Complete Journey: {HOUSEHOLD_FOLDS} folds by household")
+    found = recipe.by_household(examples, folds=HOUSEHOLD_FOLDS, step=step)
+    figures.check("journey_by_household_contacts", found.contacts, SHOWN)
+    figures.check("journey_by_household_redeemed", found.accepted, SHOWN)
+    figures.check("journey_by_household_auc", round(found.auc.value, 4), f">= {AUC_BAR}")
+    figures.check("journey_by_household_auc_95", f"{found.auc.low:.4f} to {found.auc.high:.4f}", SHOWN)
+    figures.check("journey_by_household_auc_of_folds", " ".join(f"{auc:.4f}" for auc in found.of_folds), SHOWN)

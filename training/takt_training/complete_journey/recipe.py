@@ -26,9 +26,9 @@ from takt_training.evaluation import Choice, Quality, Ranking, choose, quality, 
 from takt_training.examples import Bools, Examples
 from takt_training.export import to_onnx
 from takt_training.logistic import fit_logistic
-from takt_training.metrics import Interval
+from takt_training.metrics import Interval, auc, auc_interval
 from takt_training.preparation import Floats32
-from takt_training.split import Fold, forward_chain, time_split
+from takt_training.split import Fold, forward_chain, person_folds, time_split
 from takt_training.timing import TimingLift
 from takt_training.towers import Settings, Towers, fit_towers
 
@@ -102,6 +102,51 @@ def train(
         train_accepted=int(contact_accepted[fold.train].sum()),
     )
     return trained, examples
+
+
+@dataclass(frozen=True, slots=True)
+class ByHousehold:
+    """Mailings of households of whom nothing was learned, each predicted once."""
+
+    contacts: int
+    households: int
+    accepted: int
+    auc: Interval
+    """Over all folds together: an order among people whom different models have scored, which costs a little."""
+    of_folds: tuple[float, ...]
+    """AUC within each fold."""
+
+
+def by_household(
+    examples: Examples, *, folds: int, settings: Settings | None = None, step: Step = lambda *_: None
+) -> ByHousehold:
+    """Evaluate by household instead of by time: trained on some, tested on the others, all campaigns alike.
+
+    Campaigns whose window does not close in the data are left out. Raises ValueError for fewer than two folds.
+    """
+    settings = Settings() if settings is None else settings
+    primary = np.array([name == "" for name in examples.offer_ids])[examples.offer]
+    closed = examples.contacted + np.timedelta64(WINDOW_DAYS, "D") <= np.datetime64(DATA_END, "D")
+    logit = np.full(len(examples.offer), np.nan)
+    of_folds = []
+    for number, fold in enumerate(person_folds(examples.person, folds=folds)):
+        step("training without a part of the households", number / folds)
+        towers = fit_towers(
+            examples, closed & fold.train, profile=PROFILE, offers=OFFERS, affinity=AFFINITY, settings=settings
+        )
+        test = np.flatnonzero(primary & (closed & fold.test)[examples.row])
+        logit[test] = towers.logits(examples, test)
+        of_folds.append(auc(logit[test], examples.accepted[test]))
+    step("training without a part of the households", 1)
+    tested = np.flatnonzero(~np.isnan(logit))
+    person = examples.person[examples.row[tested]]
+    return ByHousehold(
+        contacts=len(tested),
+        households=len(np.unique(person)),
+        accepted=int(examples.accepted[tested].sum()),
+        auc=auc_interval(logit[tested], examples.accepted[tested], person),
+        of_folds=tuple(of_folds),
+    )
 
 
 def _calibrate(
