@@ -159,7 +159,11 @@ def from_archive(
     notes += [f"{name}: {count:,}" for name, count in sorted(logged.counts.items()) if count]
     out = Path("models") / settings.name / settings.version if out is None else out
     lesson = Lesson(contacts, catalog.spec, arms_of(catalog), settings, tuple(notes), workspace)
-    return learn(lesson, out, overwrite=overwrite, as_json=as_json, console=console)
+    try:
+        return learn(lesson, out, overwrite=overwrite, as_json=as_json, console=console)
+    except (ModelError, PreconditionError) as error:
+        # what the log lacks is seen by what was left out of it
+        raise type(error)(f"{error} ({'; '.join(notes)})") from error
 
 
 def _heads(read: TableRead) -> tuple[str, ...]:

@@ -59,11 +59,16 @@ class Support:
 
     def explain(self) -> tuple[str, ...]:
         """A sentence for each shortfall: what was found, what is needed, what would help."""
+        few = self.rows < LEAST_ESS
         said = {
-            Shortfall.ESS: f"The log is worth {self.ess:.0f} rows of this policy; at least {LEAST_ESS:.0f} are needed. "
+            Shortfall.ESS: f"There are {self.rows} rows to judge by; at least {LEAST_ESS:.0f} are needed. "
+            "Judge a longer part of the log, or wait until it is longer."
+            if few
+            else f"The log is worth {self.ess:.0f} rows of this policy; at least {LEAST_ESS:.0f} are needed. "
             "It draws too seldom what this policy would do: collect more, or explore more.",
             Shortfall.WEIGHT: f"One row carries {self.largest_share:.1%} of all weight; at most {LARGEST_SHARE:.0%} is "
-            "sound. An interval would be too narrow, whatever its width: raise the exploration's floor.",
+            "sound. An interval would be too narrow, whatever its width"
+            + (": there are too few." if few else ": raise the exploration's floor."),
             Shortfall.PERSONS: f"{self.persons} persons; an interval over them needs at least {LEAST_PERSONS}.",
         }
         return tuple(said[shortfall] for shortfall in self.shortfalls)
