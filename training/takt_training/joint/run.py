@@ -151,12 +151,13 @@ def from_archive(
     goal = Goal((settings.goal,), settings.window_us, attribution=settings.attribution)
     with Steps(console) as steps:
         steps.show("reading the log", 0)
-        logged = load(archive, catalog.spec, goal)
+        logged = load(archive, catalog.spec, goal, candidates=False)
         steps.show("reading the log", 0.5)
         contacts = contacts_of(logged, catalog)
         steps.show("reading the log", 1)
     notes = [f"Learned from {len(logged.decisions):,} decisions of {archive}, {len(contacts):,} draws."]
     notes += [f"{name}: {count:,}" for name, count in sorted(logged.counts.items()) if count]
+    del logged  # a large log would stand beside what is learned from it
     out = Path("models") / settings.name / settings.version if out is None else out
     lesson = Lesson(contacts, catalog.spec, arms_of(catalog), settings, tuple(notes), workspace)
     try:

@@ -28,12 +28,14 @@ def load(
     goal: Goal,
     *,
     until_us: int | None = None,
+    candidates: bool = True,
     tell: Callable[[int], None] = lambda decisions: None,  # noqa: ARG005
 ) -> Logged:
     """The decisions of an archive whose windows have closed, with their outcomes; packed in the layout of `spec`.
 
-    `until_us` closes the log earlier: later decisions and events are not known then. `tell` is told how many decisions
-    are read. Raises `NotFoundError` where there is nothing to learn from, `PreconditionError` for what must not be.
+    `until_us` closes the log earlier: later decisions and events are not known then. `candidates` can be left out by
+    whoever judges no policy: they are most of what a log takes. `tell` is told how many decisions are read. Raises
+    `NotFoundError` where there is nothing to learn from, `PreconditionError` for what must not be.
     """
     positions = read_positions(archive)
     if positions is None:
@@ -41,7 +43,7 @@ def load(
     through_us = positions.through_us if until_us is None else min(until_us, positions.through_us)
     legends = _legends(archive)
     paths = files(archive, DECISIONS)
-    found = read(paths, spec, tell)
+    found = read(paths, spec, tell, candidates=candidates)
     if found is None:
         raise NotFoundError(f"{archive}: holds no decision")
     check(found, paths)

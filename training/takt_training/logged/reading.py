@@ -76,9 +76,14 @@ class _Parts:
         return np.concatenate(self.parts.pop(name))
 
 
-def read(paths: Sequence[Path], spec: FeatureSpec, tell: Callable[[int], None]) -> Found | None:
-    """All decisions of some files; None if there is none. `tell` gets the number of decisions read so far."""
-    reader = _Reader(spec)
+def read(
+    paths: Sequence[Path], spec: FeatureSpec, tell: Callable[[int], None], *, candidates: bool = True
+) -> Found | None:
+    """All decisions of some files; None if there is none. `tell` gets the number of decisions read so far.
+
+    Without `candidates` every draw is said to have been among none: they are most of what a log takes.
+    """
+    reader = _Reader(spec, candidates=candidates)
     done = 0
     for number, path in enumerate(paths):
         names = [name for name in pq.read_schema(path).names if name not in SKIPPED]
@@ -92,8 +97,9 @@ def read(paths: Sequence[Path], spec: FeatureSpec, tell: Callable[[int], None]) 
 class _Reader:
     """Turns tables into columns and keeps what they share."""
 
-    def __init__(self, spec: FeatureSpec) -> None:
+    def __init__(self, spec: FeatureSpec, *, candidates: bool) -> None:
         self._spec = spec
+        self._candidates = candidates
         self._parts = _Parts()
         self._vocabularies = {
             name: Vocabulary() for name in (*DECISION_NAMES, *SLOT_NAMES, "placement", "channel", "offer")
@@ -153,6 +159,9 @@ class _Reader:
             **{f"slot_{name}": self._vocabularies[name].encode(slots[name]) for name in SLOT_NAMES},
             **{f"slot_{name}": _times(slots[name]) for name in SLOT_TIMES},
         )
+        if not self._candidates:
+            self._parts.add(candidate_count=np.zeros(len(offer), np.int64), candidate=np.empty(0, np.int32))
+            return
         live = each["candidates"]
         sizes = np.asarray(live.value_lengths().fill_null(0))
         first = np.concatenate(([0], np.cumsum(sizes)))
