@@ -10,7 +10,7 @@ from takt.catalog.workspace import load_workspace
 from takt.features.matrix import model_columns, model_matrix
 from takt_training.joint.contacts import NONE
 from takt_training.joint.from_log import arms_of, contacts_of
-from takt_training.logged.dataset import Offers
+from takt_training.logged.dataset import Candidates, Offers, SlotState
 from tests.training.logged.building import coded, logged
 
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
@@ -55,3 +55,27 @@ def test_an_offer_is_as_its_catalog_had_it() -> None:
     assert 99.0 == old[0, price]
     today = model_matrix(CATALOG.spec.offer, CATALOG.offer_table, 0)[ids.index("watering-can")]
     np.testing.assert_array_equal(today, new[0])
+
+
+def test_what_came_anyway_is_told_offer_by_offer() -> None:
+    """Bread was bought by somebody to whom nothing was said: it happened for bread, and not for milk."""
+    log = logged(
+        CATALOG.spec,
+        offer=coded(("milk", "bread"), None, "milk", None),
+        state=np.array([SlotState.SILENCE, SlotState.SHOWN, SlotState.SILENCE], np.uint8),
+        candidates=Candidates(np.array([0, 2, 4, 5]), np.array([0, 1, 0, 1, 0], np.int32)),
+        reached=Candidates(np.array([0, 1, 2, 3]), np.array([1, 0, NONE], np.int32)),
+        reacted=np.array([False, True, False]),
+    )
+
+    contacts = contacts_of(log, CATALOG, reactions=True, untold=True)
+    untold = contacts.untold
+
+    assert untold is not None
+    assert [0, 0, 2] == untold.row.tolist()
+    assert ["milk", "bread", "milk"] == [contacts.offer_ids[i] for i in untold.offer]
+    assert [False, True, True] == untold.happened.tolist()  # an event that names no offer may mean each
+    assert contacts.reacted is not None
+    assert [False, True, False] == contacts.reacted.tolist()
+    assert [NONE, contacts.offer_ids.index("milk"), NONE] == contacts.offer.tolist()
+    assert contacts_of(log, CATALOG).untold is None

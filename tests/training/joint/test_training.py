@@ -14,7 +14,7 @@ from takt.features.matrix import model_columns
 from takt.model.bundle import read_bundle
 from takt.model.check import check_bundle
 from takt_training.joint import bundle
-from takt_training.joint.contacts import NONE, Contacts
+from takt_training.joint.contacts import NONE, Contacts, Untold
 from takt_training.joint.curves import Curve
 from takt_training.joint.judgement import Judgement, judge
 from takt_training.joint.report import figures, summary, write_report
@@ -271,3 +271,26 @@ def test_log_odds_of_silence_need_no_offer(outcome: Outcome) -> None:
 
     assert np.isfinite(found).all()
     assert len(model_columns(SPEC.offer)) == outcome.contacts.offers.shape[1]
+
+
+def test_a_baseline_knows_which_offers_are_taken_anyway(tmp_path: Path) -> None:
+    """Where silences tell what came of each offer, one that everybody takes anyway has a high baseline, others a low one."""
+    contacts = shop(8000, silence=0.4)
+    rng = np.random.default_rng(1)
+    silences = np.flatnonzero(contacts.silent)
+    row, offer = np.repeat(silences, OFFERS), np.tile(np.arange(OFFERS), len(silences))
+    anyway = np.where(offer == 2, 0.4, 0.02)
+    contacts = replace(contacts, untold=Untold(row, offer, rng.random(len(row)) < anyway))
+    settings = parse_settings("name: shop\nheads: [baseline]\nmodel: {epochs: 20, rate: 0.01}\n")
+
+    outcome = _run(contacts, settings, tmp_path)
+
+    golden = read_bundle(outcome.directory).golden
+    known = golden.inputs["offer_code"] > 0
+    baseline = golden.outputs["baseline"][:14, 0, 0, known].mean(0)
+    codes = golden.inputs["offer_code"][known] - 1
+    names = [outcome.trained.encoded.vocabulary[code] for code in codes]
+    assert baseline[names.index("offer-2")] > 0.3
+    assert max(baseline[i] for i, name in enumerate(names) if name != "offer-2") < 0.08
+    assert outcome.found.heads[0].auc is not None
+    assert outcome.found.heads[0].auc > 0.8

@@ -62,5 +62,7 @@ def logged(spec: FeatureSpec = SPEC, **changes: Any) -> Logged:
         "state": np.array([SlotState.SHOWN, SlotState.SILENCE, SlotState.NO_SHOW], np.uint8),
         "happened": np.array([True, False, False]),
         "reward": np.array([3.0, 0.0, 0.0]),
+        "reached": Candidates(np.array([0, 1, 1, 1]), np.array([0], np.int32)),
+        "reacted": np.array([False, False, False]),
     }
     return Logged(spec, decisions, Slots(**(fields | changes)))

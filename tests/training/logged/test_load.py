@@ -411,3 +411,23 @@ def test_goals_that_mean_nothing_are_refused(changes: dict[str, Any], message: s
     """With what would be right."""
     with pytest.raises(PreconditionError, match=message):
         replace(PURCHASE, **changes)
+
+
+def test_negative_reactions_and_what_came_anyway_are_told(shop: Shop, tmp_path: Path) -> None:
+    """An unsubscription within the window is a reaction, one after it is none; a purchase is told with its offer."""
+    soon, late, bought = shop.say("soon"), shop.say("late"), shop.say("bought")
+    for decision in (soon, late, bought):
+        shop.report("impression", decision, 1_000_000)
+    shop.clock.advance(3 * DAY_US)
+    shop.report("unsubscribe", soon, DAY_US)
+    shop.report("unsubscribe", late, 2 * DAY_US + 2_000_000)
+    offer = bought.placements[0].offers[0].offer
+    shop.report("purchase", bought, DAY_US, offer=offer)
+
+    logged = shop.learned(tmp_path, replace(PURCHASE, reactions=("unsubscribe",)))
+
+    told = dict(zip(logged.person.texts(), logged.slots.reacted.tolist(), strict=True))
+    assert {"soon": True, "late": False, "bought": False} == told
+    (row,) = np.flatnonzero(logged.person.texts() == "bought")
+    assert [offer] == [logged.slots.offer.names[code] for code in logged.slots.reached.of(row)]
+    assert 1 == len(logged.slots.reached.offer)

@@ -92,6 +92,8 @@ def log(catalog: Catalog) -> Logged:
         state=np.where(silent, SlotState.SILENCE, SlotState.SHOWN).astype(np.uint8),
         happened=happened,
         reward=happened.astype(np.float64),
+        reached=Candidates(np.zeros(ROWS + 1, np.int64), np.zeros(0, np.int32)),
+        reacted=np.zeros(ROWS, bool),
     )
     return Logged(spec, decisions, slots)
 

@@ -22,7 +22,7 @@ from takt_training.joint.contacts import Contacts, Ints
 from takt_training.joint.fitting import Encoded
 from takt_training.joint.head import Sides, head_graph
 from takt_training.joint.parts import moment
-from takt_training.joint.training import Trained, log_odds
+from takt_training.joint.training import Trained, examples, examples_of, log_odds
 from takt_training.preparation import Floats32
 
 Inputs = dict[str, npt.NDArray[np.generic]]
@@ -150,6 +150,7 @@ def write(
 
 def check_parity(trained: Trained, contacts: Contacts, model: bytes) -> None:
     """The graph gives what the model gave when it was judged. Raises ModelError if not."""
+    check_baseline_parity(trained, contacts, model)
     test = trained.parts.test
     # graphs know every arm by name; rows of no stated moment or tone have no place in them
     test = test[~contacts.silent[test] & _stated(contacts, trained)[test]]
@@ -158,13 +159,28 @@ def check_parity(trained: Trained, contacts: Contacts, model: bytes) -> None:
     outputs = run(model, _inputs(contacts, trained.encoded, rows, offers))
     for name, head in trained.heads.items():
         if name == "baseline":
-            continue  # of silence; its rows are others
+            continue  # of silence: its rows are others, and were looked at
         eta = log_odds(contacts, trained, head, rows)
         wanted = head.value(eta)
         found = at_rows(outputs[name], of_row, contacts, rows)
         off = float(np.abs(found - wanted).max())
         if off > PARITY * max(1.0, head.scale):
             raise ModelError(f"the graph's {name} differs from the model's by {off:.2e}, more than {PARITY}")
+
+
+def check_baseline_parity(trained: Trained, contacts: Contacts, model: bytes) -> None:
+    """The same for a baseline, on what it is judged by, where that names offers. Raises ModelError if not."""
+    head = trained.heads.get("baseline")
+    if head is None or not head.knows_offers:
+        return
+    rows = examples_of(contacts, "baseline", trained.parts.test)
+    rows = rows[:: max(1, -(-len(rows) // 200))]
+    contacts = examples(contacts, "baseline")
+    offers, of_row = np.unique(contacts.offer[rows], return_inverse=True)
+    found = at_rows(run(model, _inputs(contacts, trained.encoded, rows, offers))["baseline"], of_row, contacts, rows)
+    off = float(np.abs(found - head.value(log_odds(contacts, trained, head, rows))).max(initial=0.0))
+    if off > PARITY:
+        raise ModelError(f"the graph's baseline differs from the model's by {off:.2e}, more than {PARITY}")
 
 
 def _stated(contacts: Contacts, trained: Trained) -> npt.NDArray[np.bool_]:

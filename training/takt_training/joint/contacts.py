@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,18 @@ Bools = npt.NDArray[np.bool_]
 
 NONE = -1
 """Index where there is nothing: the offer of silence, an arm that is not known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Untold:
+    """What people to whom nothing was said did all the same, offer by offer: k pairs of a silence and an offer."""
+
+    row: Ints
+    """int64 [k]: the silence, a row of the contacts."""
+    offer: Ints
+    """int64 [k]: a row of their `offers`, one that could have been shown."""
+    happened: Bools
+    """bool [k]: its goal was reported within the window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +64,8 @@ class Contacts:
     """float64 [n] in (0, 1]: P(this offer or silence, this arm)."""
     reacted: Bools | None = None
     """bool [n]: a negative reaction (unsubscribe, reject, ...) was reported; None where such are not known."""
+    untold: Untold | None = None
+    """What came anyway, by offer; None where silences say only whether anything did."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -60,6 +74,25 @@ class Contacts:
     def silent(self) -> Bools:
         """Whether nothing was said, bool [n]."""
         return np.asarray(self.offer == NONE)
+
+    def of_untold(self, untold: Untold) -> Contacts:
+        """The pairs as rows of their own, without arms: what a baseline that knows offers is learned from."""
+        none = np.full(len(untold.row), NONE, np.int64)
+        return replace(
+            self,
+            row=self.row[untold.row],
+            context=self.context[untold.row],
+            offer=untold.offer,
+            timing=none,
+            tonality=none,
+            time_us=self.time_us[untold.row],
+            person=self.person[untold.row],
+            happened=untold.happened,
+            reward=np.zeros(len(untold.row)),
+            propensity=self.propensity[untold.row],
+            reacted=None,
+            untold=None,
+        )
 
     def vocabulary(self, rows: Bools) -> tuple[str, ...]:
         """Ids of the offers of some rows, sorted; the code of an offer is 1 + its index."""

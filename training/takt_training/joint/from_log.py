@@ -7,10 +7,13 @@ import numpy as np
 from takt.catalog.snapshot import Catalog
 from takt.features.layout import stored_features
 from takt.features.matrix import model_columns, model_matrix
-from takt_training.joint.contacts import NONE, Bools, Contacts, Ints
+from takt_training.joint.contacts import NONE, Bools, Contacts, Ints, Untold
 from takt_training.joint.training import Arms
 from takt_training.logged.dataset import Coded, Logged
 from takt_training.preparation import Floats32
+
+MOST_UNTOLD = 2_000_000
+"""Pairs of a silence and an offer that are learned from."""
 
 
 def arms_of(catalog: Catalog) -> Arms:
@@ -18,17 +21,20 @@ def arms_of(catalog: Catalog) -> Arms:
     return Arms(tuple(timing.id for timing in catalog.timings), catalog.tonalities)
 
 
-def contacts_of(logged: Logged, catalog: Catalog, *, reacted: Bools | None = None) -> Contacts:
+def contacts_of(logged: Logged, catalog: Catalog, *, reactions: bool = False, untold: bool = False) -> Contacts:
     """What was shown and what was kept silent; holds that expired unseen are left out.
 
     Offers are taken as the decision's own catalog had them; where that is not known, or declared other features, as
     `catalog` has them. Offers that are gone everywhere are kept by name, without attributes.
-    reacted: bool [n] over the slots, where negative reactions are known.
+    `reactions`: the log's goal declares negative reactions, so that a contact without one is an example as well.
+    `untold`: of each silence, tell what came anyway offer by offer; of many, an even share of the pairs.
     """
     kept = np.flatnonzero(logged.example)
     slots = logged.slots
     decision = slots.decision[kept]
-    offer, offers, ids = _offers(logged, catalog, kept)
+    silence, instead, reached = _untold(logged, kept if untold else kept[:0])
+    codes = np.concatenate([slots.offer.codes[kept], instead]).astype(np.int64)
+    offer, offers, ids = _offers(logged, catalog, np.concatenate([kept, kept[silence]]), codes)
     rows, profile_row = np.unique(decision, return_inverse=True)
     every = logged.take(kept)
     # one profile per decision, by way of one of its slots
@@ -40,7 +46,7 @@ def contacts_of(logged: Logged, catalog: Catalog, *, reacted: Bools | None = Non
         context=every.context(),
         offers=offers,
         offer_ids=ids,
-        offer=offer,
+        offer=offer[: len(kept)],
         timing=_recoded(slots.timing.take(kept), [timing.id for timing in catalog.timings]),
         tonality=_recoded(slots.tonality.take(kept), list(catalog.tonalities)),
         time_us=logged.decisions.time_us[decision],
@@ -48,7 +54,8 @@ def contacts_of(logged: Logged, catalog: Catalog, *, reacted: Bools | None = Non
         happened=slots.happened[kept],
         reward=slots.reward[kept],
         propensity=slots.propensity[kept],
-        reacted=None if reacted is None else reacted[kept],
+        reacted=slots.reacted[kept] if reactions else None,
+        untold=Untold(silence, offer[len(kept) :], reached) if len(silence) else None,
     )
 
 
@@ -58,8 +65,27 @@ def _recoded(column: Coded, names: list[str]) -> Ints:
     return np.array([*(position.get(name, NONE) for name in column.names), NONE], np.int64)[column.codes]
 
 
-def _offers(logged: Logged, catalog: Catalog, kept: Ints) -> tuple[Ints, Floats32, tuple[str, ...]]:
-    """Offer row of each kept slot, the offers' matrix, their ids: one row per catalog version and offer in use."""
+def _untold(logged: Logged, kept: Ints) -> tuple[Ints, Ints, Bools]:
+    """Each silence, by its place in `kept`, with each offer that it was drawn instead of, and whether that came anyway."""
+    silence = np.flatnonzero(logged.slots.silent[kept])
+    chosen = kept[silence]
+    live, reached = logged.slots.candidates.take(chosen), logged.slots.reached.take(chosen)
+    width = len(logged.slots.offer.names)
+    row = np.repeat(np.arange(len(silence)), np.diff(live.first))
+    came = np.repeat(np.arange(len(silence)), np.diff(reached.first))
+    anything = np.isin(row, came[reached.offer == NONE])
+    happened = anything | np.isin(row * width + live.offer, (came * width + reached.offer)[reached.offer >= 0])
+    some = slice(None, None, max(1, -(-len(row) // MOST_UNTOLD)))
+    return silence[row][some], live.offer.astype(np.int64)[some], happened[some]
+
+
+def _offers(
+    logged: Logged, catalog: Catalog, of: Ints, codes: Ints
+) -> tuple[Ints, Floats32, tuple[str, ...]]:
+    """Row of each offer, by slot `of` that it was met in and code, the offers' matrix, their ids.
+
+    One row per catalog version and offer in use; `NONE` stays `NONE`.
+    """
     spec = logged.spec.offer
     width = len(model_columns(spec))
     now = _table([offer.id for offer in catalog.offers], model_matrix(spec, catalog.offer_table, 0))
@@ -72,12 +98,11 @@ def _offers(logged: Logged, catalog: Catalog, kept: Ints) -> tuple[Ints, Floats3
             found = _table(list(then.ids), model_matrix(spec, then.attributes, 0))
         tables.append(found)
     names = logged.slots.offer.names
-    codes = logged.slots.offer.codes[kept].astype(np.int64)
-    of_version = versions.codes[logged.slots.decision[kept]].astype(np.int64)
+    of_version = versions.codes[logged.slots.decision[of]].astype(np.int64)
     said = codes >= 0
     pair = of_version * len(names) + codes
     used, of_row = np.unique(pair[said], return_inverse=True)
-    offer = np.full(len(kept), NONE, np.int64)
+    offer = np.full(len(codes), NONE, np.int64)
     offer[said] = of_row
     ids = tuple(names[one % len(names)] for one in used.tolist())
     unknown = np.full(width, np.nan, np.float32)

@@ -12,7 +12,7 @@ from takt_training.evaluation import Quality
 from takt_training.joint.contacts import Contacts, Floats, Ints
 from takt_training.joint.encoding import columns_of
 from takt_training.joint.network import Link, predictor
-from takt_training.joint.training import Trained, log_odds
+from takt_training.joint.training import Trained, examples, examples_of, log_odds
 from takt_training.metrics import Bin, Interval
 
 MOST_DRAWS, FEW_DRAWS = 1000, 100
@@ -203,19 +203,18 @@ class _Rows:
 
 
 def _heads(contacts: Contacts, trained: Trained) -> Iterator[HeadLevel]:
-    test, silent = trained.parts.test, contacts.silent
     for name, head in trained.heads.items():
         if name == "acceptance":
             continue
-        rows = test[silent[test]] if name == "baseline" else test[~silent[test]]
-        outcome = contacts.happened.astype(np.float64)
+        rows, known = examples_of(contacts, name, trained.parts.test), examples(contacts, name)
+        outcome = known.happened.astype(np.float64)
         if name == "value":
-            rows, outcome = rows[contacts.happened[rows]], contacts.reward
-        elif name == "reaction" and contacts.reacted is not None:
-            outcome = contacts.reacted.astype(np.float64)
+            rows, outcome = rows[known.happened[rows]], known.reward
+        elif name == "reaction" and known.reacted is not None:
+            outcome = known.reacted.astype(np.float64)
         if len(rows) == 0:
             continue
-        eta = log_odds(contacts, trained, head, rows)
+        eta = log_odds(known, trained, head, rows)
         expected = head.value(eta)
         figure = None
         if head.link is Link.PROBABILITY and 0 < outcome[rows].sum() < len(rows):

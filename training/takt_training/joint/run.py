@@ -142,18 +142,23 @@ def from_table(
     return learn(lesson, out, overwrite=overwrite, as_json=as_json, console=console)
 
 
+def goal_of(settings: Settings) -> Goal:
+    """What counts as success in a log, and what as the opposite."""
+    return Goal((settings.goal,), settings.window_us, attribution=settings.attribution, reactions=settings.reactions)
+
+
 def from_archive(
     archive: Path, *, settings_file: Path, workspace: Path, out: Path | None, overwrite: bool, as_json: bool
 ) -> bool:
     """Train on the decisions of an archive whose windows have closed."""
     console = Console(stderr=as_json)
     settings, catalog = load_settings(settings_file), load_workspace(workspace)
-    goal = Goal((settings.goal,), settings.window_us, attribution=settings.attribution)
+    goal = goal_of(settings)
     with Steps(console) as steps:
         steps.show("reading the log", 0)
         logged = load(archive, catalog.spec, goal, candidates=False)
         steps.show("reading the log", 0.5)
-        contacts = contacts_of(logged, catalog)
+        contacts = contacts_of(logged, catalog, reactions=bool(goal.reactions), untold="baseline" in settings.heads)
         steps.show("reading the log", 1)
     notes = [f"Learned from {len(logged.decisions):,} decisions of {archive}, {len(contacts):,} draws."]
     notes += [f"{name}: {count:,}" for name, count in sorted(logged.counts.items()) if count]

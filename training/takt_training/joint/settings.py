@@ -49,6 +49,8 @@ class Settings:
     window_us: int = 14 * DAY_US
     attribution: str = "decision"
     """Which events of a log count: `takt_training.logged.goal.ATTRIBUTIONS`."""
+    reactions: tuple[str, ...] = ("unsubscribe", "reject", "dismiss")
+    """Which events of a log are negative reactions: what the head `reaction` learns."""
     unit: str = ""
     license: str = ""
     seed: int = 0
@@ -88,7 +90,7 @@ def read_settings(root: Node) -> Settings:
     default = Settings("x")
     root.only(
         *("name", "version", "goal", "window", "unit", "license", "seed", "split", "heads", "calibration"),
-        *("weights", "monotone", "model", "trusted", "attribution"),
+        *("weights", "monotone", "model", "trusted", "attribution", "reactions"),
     )
     name = root.required_text("name") or "x"
     if not _NAME.fullmatch(name):
@@ -108,6 +110,7 @@ def read_settings(root: Node) -> Settings:
         goal=root.text("goal", default.goal),
         window_us=duration_at(root, "window", default.window_us),
         attribution=root.choice("attribution", "decision", known=ATTRIBUTIONS, what="attribution"),
+        reactions=root.names("reactions") if root.get("reactions") is not None else default.reactions,
         unit=root.text("unit", default.unit),
         license=root.text("license", default.license),
         seed=seed,

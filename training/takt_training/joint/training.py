@@ -38,6 +38,7 @@ LEAST_ROWS = 200
 """Contacts to learn from; fewer say nothing."""
 LEAST_HAPPENED = 20
 """Of these with, and without, the outcome."""
+NO_SILENCE = "baseline needs decisions for silence (or people who got nothing)"
 PERIODS = 40
 """Calibration takes rows of one stretch of time to share its luck; at most about so many stretches."""
 
@@ -107,7 +108,8 @@ def _train(contacts: Contacts, spec: FeatureSpec, arms: Arms, settings: Settings
     for task in _tasks(contacts, arms, encoded, parts=parts, weights=weights, settings=settings):
         name = f"learning {task.name}"
         step(name, 0)
-        heads[task.name] = fit_head(contacts, encoded, task, settings.descent, partial(step, name))
+        rows = examples(contacts, task.name)
+        heads[task.name] = fit_head(rows, encoded, task, settings.descent, partial(step, name))
         step(name, 1)
     step("calibrating", 0)
     platt = None
@@ -217,9 +219,7 @@ def _tasks(
 
     tasks = [task("acceptance", Link.PROBABILITY, with_arms, happened, rows(contact, "acceptance needs contacts"))]
     if "baseline" in settings.heads:
-        used = rows(contacts.silent, "baseline needs decisions for silence (or people who got nothing)")
-        person_only = replace(flat, codes=0, monotone=0)
-        tasks.append(task("baseline", Link.PROBABILITY, person_only, happened, used))
+        tasks.append(_baseline(contacts, flat, weight, rows(contacts.silent, NO_SILENCE)))
     if "reaction" in settings.heads:
         if contacts.reacted is None:
             raise ModelError("heads: reaction needs to know of negative reactions, and these data do not")
@@ -233,6 +233,33 @@ def _tasks(
         used = rows(contact & contacts.happened, "value needs contacts that were accepted")
         tasks.append(_value(contacts, replace(flat, monotone=0), weight, used))
     return tasks
+
+
+def examples(contacts: Contacts, head: str) -> Contacts:
+    """What a head is learned from and judged by: the contacts, or what came anyway where that is known by offer."""
+    if head == "baseline" and contacts.untold is not None:
+        return contacts.of_untold(contacts.untold)
+    return contacts
+
+
+def examples_of(contacts: Contacts, head: str, rows: Ints) -> Ints:
+    """Those of a head's `examples` that come from some rows of the contacts, by number: silences for the baseline."""
+    if head != "baseline":
+        return rows[~contacts.silent[rows]]
+    if contacts.untold is None:
+        return rows[contacts.silent[rows]]
+    return np.flatnonzero(_mask(contacts, rows)[contacts.untold.row])
+
+
+def _baseline(contacts: Contacts, flat: Shape, weight: Floats32, silences: tuple[Ints, Ints]) -> Task:
+    """What happens without a contact: offer by offer where silences tell, else anything at all."""
+    target = examples(contacts, "baseline").happened.astype(np.float32)
+    if contacts.untold is None:
+        return Task("baseline", Link.PROBABILITY, replace(flat, codes=0, monotone=0), target, weight, *silences)
+    train, stop = (examples_of(contacts, "baseline", rows) for rows in silences)
+    return Task(
+        "baseline", Link.PROBABILITY, replace(flat, monotone=0), target, weight[contacts.untold.row], train, stop
+    )
 
 
 def _value(contacts: Contacts, shape: Shape, weight: Floats32, used: tuple[Ints, Ints]) -> Task:
@@ -250,8 +277,8 @@ def _calibrated(
     contacts: Contacts, encoded: Encoded, head: Head, parts: Parts, settings: Settings
 ) -> tuple[Curve, Platt | None]:
     """The curve of one head, from rows that it has not learned from; none where these say too little."""
-    silent = contacts.silent
-    rows = parts.calibrate[silent[parts.calibrate] == (head.name == "baseline")]
+    rows = examples_of(contacts, head.name, parts.calibrate)
+    contacts = examples(contacts, head.name)
     outcome = contacts.reacted if head.name == "reaction" and contacts.reacted is not None else contacts.happened
     happened = outcome[rows]
     if settings.calibration == "none" or min(happened.sum(), (~happened).sum()) < LEAST_HAPPENED:

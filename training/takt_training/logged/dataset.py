@@ -1,8 +1,8 @@
 """What was drawn, with which probability, on which features, and what came of it: the log as columns.
 
 One row of `Slots` is one draw: an offer with its arm, or silence. Slots point to the decision that they belong to, so
-that what was read for a decision is kept once. Everything is as it was logged at the decision; only `state`,
-`happened` and `reward` were learned afterwards.
+that what was read for a decision is kept once. Everything is as it was logged at the decision; only what begins
+with `state` was learned afterwards.
 """
 
 from __future__ import annotations
@@ -175,6 +175,11 @@ class Slots:
     """bool `[n]`: the goal was reported within the window."""
     reward: Floats
     """float64 `[n]`: the goal's values within the window, aggregated as declared; the declared default where none."""
+    reached: Candidates
+    """Offers that the goal was reported of within the window, whichever was shown, if any: of silence, what came anyway.
+    `NONE` where an event named no offer, and may mean each."""
+    reacted: Bools
+    """bool `[n]`: a negative reaction, as the goal declares them, was reported within the window."""
 
     def __len__(self) -> int:
         return len(self.decision)

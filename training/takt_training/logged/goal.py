@@ -28,6 +28,8 @@ class Goal:
     attribution: str = "decision"
     """`decision`: events that name the decision. `person`: those that name none as well, by person and, if they name
     one, offer; silence can then have outcomes too, which is what a baseline is learned from."""
+    reactions: tuple[str, ...] = ()
+    """Types of events that are a negative reaction to a contact, within the same window."""
 
     def __post_init__(self) -> None:
         if not self.events:

@@ -120,6 +120,8 @@ def _settled(
             state=state,
             happened=outcomes.happened[slots],
             reward=outcomes.reward[slots],
+            reached=outcomes.reached.take(slots),
+            reacted=outcomes.reacted[slots],
             **slot_names,
         ),
         counts=counts,

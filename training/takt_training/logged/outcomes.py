@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from takt.catalog.legend import RELEASES
 from takt_training.archive.features import TIME
-from takt_training.logged.dataset import NONE, Bools, Codes, Floats, Ints, SlotState
+from takt_training.logged.dataset import NONE, Bools, Candidates, Codes, Floats, Ints, SlotState
 from takt_training.logged.goal import Goal
 from takt_training.logged.guards import SKEW_US
 from takt_training.logged.reading import Found
@@ -71,6 +71,9 @@ class Outcomes:
     state: npt.NDArray[np.uint8]
     happened: Bools
     reward: Floats
+    reached: Candidates
+    """Offers that the goal was reported of."""
+    reacted: Bools
     counts: dict[str, int]
 
 
@@ -115,6 +118,7 @@ def join(found: Found, events: Events, goal: Goal, meanings: Mapping[str, str], 
     opens_us = np.where(seen_us < never, seen_us, found.slot_times["not_before"])
     state = _states(found, shown, released, through_us)
 
+    reacted = _reacted(n, event, slot, events, goal, opens_us=opens_us)
     goals = succeeds[event]
     event, slot = event[goals], slot[goals]
     late_us = events.occurred_us[event] - found.time_us[found.slot_decision[slot]]
@@ -138,7 +142,7 @@ def join(found: Found, events: Events, goal: Goal, meanings: Mapping[str, str], 
         counts["goals_without_decision"] = int((succeeds & ~events.named).sum())
     happened, reward = _aggregated(n, event, slot, events, goal)
     counts["slots_with_several_goals"] = int((np.bincount(slot, minlength=n) > 1).sum())
-    return Outcomes(opens_us, state, happened, reward, counts)
+    return Outcomes(opens_us, state, happened, reward, _reached(n, event, slot, events), reacted, counts)
 
 
 def _states(found: Found, shown: Bools, released: Bools, through_us: int) -> npt.NDArray[np.uint8]:
@@ -214,6 +218,22 @@ def _aggregated(n: int, event: Ints, slot: Ints, events: Events, goal: Goal) -> 
             order = np.argsort(-events.occurred_us[event], kind="stable")  # the earliest is written last
             reward[slot[order]] = value[order]
     return happened, reward
+
+
+def _reached(n: int, event: Ints, slot: Ints, events: Events) -> Candidates:
+    """Offers of the events of each slot, each once."""
+    pairs = np.unique(np.stack((slot, events.offer[event].astype(np.int64))), axis=1)
+    sizes = np.bincount(pairs[0], minlength=n)
+    return Candidates(np.concatenate(([0], np.cumsum(sizes))), pairs[1].astype(np.int32))
+
+
+def _reacted(n: int, event: Ints, slot: Ints, events: Events, goal: Goal, *, opens_us: Ints) -> Bools:
+    """Whether a slot's contact was reacted to negatively before its window closed: by events that name the decision."""
+    kinds = np.array([kind in goal.reactions for kind in events.type], bool)
+    chosen = kinds[event] & (events.occurred_us[event] < opens_us[slot] + goal.window_us)
+    reacted = np.zeros(n, bool)
+    reacted[slot[chosen]] = True
+    return reacted
 
 
 def _expanded(start: Ints, end: Ints) -> tuple[Ints, Ints]:
