@@ -23,7 +23,7 @@ import uvloop
 from takt import __version__
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import CheckReport, read_workspace
-from takt.clock import SECOND_US, SystemClock
+from takt.clock import SECOND_US, Clock, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
 from takt.decisionlog.deeds import ProtobufDeeds
 from takt.domain.reasons import Cause
@@ -94,11 +94,13 @@ async def serve(
     on_ready: Callable[[Listening], None] | None = None,
     stop: asyncio.Event | None = None,
     shared: bool = False,
+    clock: Clock | None = None,
 ) -> None:
     """Open, listen, warm up, serve until a signal comes or `stop` is set, drain, close.
 
     `on_ready` is told where it listens. With `shared`, others listen there too, and this process joins them when it is
-    warm. Raises `TaktError` if the service cannot begin.
+    warm. `clock` stands in for the store's time in simulations: policy, log and events go by it, deadlines and the
+    store's own expiry do not. Raises `TaktError` if the service cannot begin.
     """
     begun = time.monotonic()
     _log.info("starting", version=__version__, workspace=str(settings.workspace))
@@ -107,7 +109,7 @@ async def serve(
     with ExitStack() as closing:
         tls = read_tls(settings)
         metrics = Metrics()
-        parts = closing.enter_context(open_parts(settings, metrics))
+        parts = closing.enter_context(open_parts(settings, metrics, clock))
         exposed = expose(settings.metrics_listen, metrics, closing)
         edge = make_edge(settings, parts, metrics, tls=tls, token=token, shared=shared)
         if shared:
@@ -151,7 +153,7 @@ class Parts:
 
 
 @contextmanager
-def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
+def open_parts(settings: Settings, metrics: Metrics, simulated: Clock | None = None) -> Iterator[Parts]:
     """Everything behind the edge, closed again at the end. Raises `TaktError` naming what cannot be opened.
 
     A model that is refused does not keep the service from beginning: a constant prior stands in, and says so in every
@@ -159,7 +161,7 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
     """
     with ExitStack() as closing:
         embedded = None if settings.redis_url else closing.enter_context(EmbeddedServer(settings.data_dir))
-        store = open_store(settings, embedded, metrics)
+        store = open_store(settings, embedded, metrics, simulated)
         closing.callback(store.close)
         metrics.watch_store(lambda: is_up(store))
 
@@ -174,7 +176,7 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
         in_force = catalogs.open(lambda: workspace)
         closing.callback(leave, catalogs)
         metrics.workspace_differs(differs=say_difference(settings.workspace, workspace[0], in_force.catalog))
-        clock = SystemClock()
+        clock = simulated or SystemClock()
         codec = ProtobufCodec(store.marker.partitions)
         engine = Engine(
             in_force,
@@ -200,7 +202,9 @@ def open_parts(settings: Settings, metrics: Metrics) -> Iterator[Parts]:
         )
 
 
-def open_store(settings: Settings, embedded: EmbeddedServer | None, metrics: Metrics) -> RedisStore:
+def open_store(
+    settings: Settings, embedded: EmbeddedServer | None, metrics: Metrics, clock: Clock | None = None
+) -> RedisStore:
     """Connect to the store that the settings name, or to the embedded one. Raises `StoreError`."""
     timeout_s = settings.store_timeout_ms / 1_000
     if embedded is not None:
@@ -209,23 +213,23 @@ def open_store(settings: Settings, embedded: EmbeddedServer | None, metrics: Met
     else:
         address = StoreAddress(str(settings.redis_url), timeout_s, settings.redis_password_file, settings.redis_ca)
         store_id = None
-    store = connect(address, store_id, RoundTrips(metrics.round_trip))
+    store = connect(address, store_id, RoundTrips(metrics.round_trip), clock)
     if store.marker.retention_us != settings.request_id_retention_us:
         # chosen when the store was made: all replicas have to agree on it
         _log.warning("retention_is_the_stores", seconds=store.marker.retention_us / SECOND_US)
     return store
 
 
-def connect(address: StoreAddress, store_id: str | None, trips: RoundTrips) -> RedisStore:
+def connect(address: StoreAddress, store_id: str | None, trips: RoundTrips, clock: Clock | None = None) -> RedisStore:
     """Open a store, several times if it is slow. Raises `StoreError`."""
     for _ in range(OPEN_ATTEMPTS - 1):
         try:
-            return RedisStore.open(address, store_id=store_id, trips=trips)
+            return RedisStore.open(address, store_id=store_id, clock=clock, trips=trips)
         except StoreMarkerError:
             raise
         except StoreError as error:
             _log.warning("store_slow", exc_info=error)
-    return RedisStore.open(address, store_id=store_id, trips=trips)
+    return RedisStore.open(address, store_id=store_id, clock=clock, trips=trips)
 
 
 def put_in_force(settings: Settings, catalog: Catalog, edition: int, *, strict: bool) -> Force:

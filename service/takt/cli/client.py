@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ from takt.v1 import (
 
 MOST = 4 * 1024 * 1024
 """Bytes of the largest message that the service takes."""
+
+MOST_IN_FLIGHT = 512
+"""Questions of a stream that wait for their answers: a service sheds what is beyond its own bound."""
 
 UNREACHABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
@@ -126,6 +130,35 @@ class Client:
         """Ask what to say to a person."""
         answer: decision_pb2.DecideResponse = self._call(self._decisions.Decide, question.message())
         return answer
+
+    def decide_many(self, questions: Sequence[Question]) -> Iterator[decision_pb2.DecideResponse]:
+        """Ask for many in one stream, in which a bounded number waits; answers come in any order, by `request_id`.
+
+        A question that is refused ends it with `CallRefusedError`.
+        """
+        room = threading.Semaphore(MOST_IN_FLIGHT)
+        ended = threading.Event()
+
+        def sent() -> Iterator[decision_pb2.DecideStreamRequest]:
+            for question in questions:
+                room.acquire()
+                if ended.is_set():
+                    return
+                yield decision_pb2.DecideStreamRequest(request=question.message())
+
+        stream = self._decisions.DecideStream(sent(), timeout=self._door.timeout_s, metadata=self._metadata)
+        try:
+            for reply in stream:
+                room.release()
+                if reply.HasField("error"):
+                    raise CallRefusedError(f"{reply.request_id}: {reply.error.message}")
+                yield reply.response
+        except grpc.RpcError as error:
+            raise told(error, self._door.address) from None
+        finally:
+            ended.set()
+            room.release()
+            stream.cancel()
 
     def record(self, events: Sequence[feedback_pb2.Event]) -> list[Taken]:
         """Record up to 1,000 events; one result each, in their order."""

@@ -34,6 +34,7 @@ EXTRA = {
     "adapt": "Make a bundle of a model of scikit-learn, LightGBM or XGBoost.",
     "demo": "Load real households, decide for some, and keep serving.",
     "log": "Export the decision log, with outcomes.",
+    "simulate": "Let learners decide for simulated customers whose truth is known.",
     "train": "Train a model and write its bundle.",
 }
 """The same for the commands that come with the extra `training`."""

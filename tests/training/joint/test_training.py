@@ -274,7 +274,7 @@ def test_log_odds_of_silence_need_no_offer(outcome: Outcome) -> None:
 
 
 def test_a_baseline_knows_which_offers_are_taken_anyway(tmp_path: Path) -> None:
-    """Where silences tell what came of each offer, one that everybody takes anyway has a high baseline, others a low one."""
+    """Where silences tell of each offer, one that many take anyway has a high baseline, and others a low one."""
     contacts = shop(8000, silence=0.4)
     rng = np.random.default_rng(1)
     silences = np.flatnonzero(contacts.silent)

@@ -66,7 +66,7 @@ def _recoded(column: Coded, names: list[str]) -> Ints:
 
 
 def _untold(logged: Logged, kept: Ints) -> tuple[Ints, Ints, Bools]:
-    """Each silence, by its place in `kept`, with each offer that it was drawn instead of, and whether that came anyway."""
+    """Each silence, by its place in `kept`, with each offer that it was drawn instead of; whether that came anyway."""
     silence = np.flatnonzero(logged.slots.silent[kept])
     chosen = kept[silence]
     live, reached = logged.slots.candidates.take(chosen), logged.slots.reached.take(chosen)
@@ -79,9 +79,7 @@ def _untold(logged: Logged, kept: Ints) -> tuple[Ints, Ints, Bools]:
     return silence[row][some], live.offer.astype(np.int64)[some], happened[some]
 
 
-def _offers(
-    logged: Logged, catalog: Catalog, of: Ints, codes: Ints
-) -> tuple[Ints, Floats32, tuple[str, ...]]:
+def _offers(logged: Logged, catalog: Catalog, of: Ints, codes: Ints) -> tuple[Ints, Floats32, tuple[str, ...]]:
     """Row of each offer, by slot `of` that it was met in and code, the offers' matrix, their ids.
 
     One row per catalog version and offer in use; `NONE` stays `NONE`.

@@ -176,7 +176,7 @@ class Slots:
     reward: Floats
     """float64 `[n]`: the goal's values within the window, aggregated as declared; the declared default where none."""
     reached: Candidates
-    """Offers that the goal was reported of within the window, whichever was shown, if any: of silence, what came anyway.
+    """Offers that the goal was reported of within the window, whatever was shown: of silence, what came anyway.
     `NONE` where an event named no offer, and may mean each."""
     reacted: Bools
     """bool `[n]`: a negative reaction, as the goal declares them, was reported within the window."""

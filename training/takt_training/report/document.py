@@ -88,7 +88,30 @@ class Bars:
     caption: str = ""
 
 
-Block = Text | Points | Table | Reliability | Intervals | Bars
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a chart."""
+
+    name: str
+    values: tuple[float, ...]
+    """At 1, 2, 3 and so on."""
+    dashed: bool = False
+    """Something to compare with rather than what the chart is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Values over steps, a line each, named at its end."""
+
+    series: tuple[Series, ...]
+    across: str
+    """What the steps are."""
+    up: str
+    """What the values are, with their unit."""
+    caption: str = ""
+
+
+Block = Text | Points | Table | Reliability | Intervals | Bars | Lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from takt_training.report import plots
+from takt_training.report import charts, plots
 from takt_training.report.document import (
     Bars,
     Block,
     Figure,
     Intervals,
+    Lines,
     Points,
     Reliability,
     Report,
@@ -78,6 +79,8 @@ def _block(block: Block) -> str:
             return plots.intervals(block)
         case Bars():
             return plots.bars(block)
+        case Lines():
+            return charts.lines(block)
 
 
 def _point(point: str) -> str:

@@ -61,7 +61,7 @@ padding:.45rem 0;border-bottom:1px solid var(--line)}
 .meter{height:12px;background:var(--wash);border-radius:6px;position:relative;overflow:hidden}
 .meter i{position:absolute;left:0;top:0;bottom:0;background:var(--accent);border-radius:6px}
 .plot{max-width:430px}
-.plot svg{width:100%;height:auto;display:block}
+.plot svg,.chart svg{width:100%;height:auto;display:block}
 svg text{fill:var(--soft);font:12px system-ui,sans-serif}
 ul.points{padding-left:1.15rem}
 ul.points li{margin:.4rem 0}
