@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.proofs import estimating, learning
+from tests.proofs import adapting, estimating, learning
 from tests.proofs.figures import SHOWN, Figures
 
 PARTS: tuple[Callable[[Figures, bool], None], ...] = (
     learning.complete_journey,
+    adapting.adapter,
     estimating.open_bandit,
     estimating.coverage,
 )

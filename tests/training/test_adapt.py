@@ -13,10 +13,12 @@ import onnx
 import pytest
 import xgboost
 from click.testing import CliRunner
+from onnxruntime import InferenceSession
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
@@ -113,6 +115,32 @@ def test_it_gives_what_the_model_gives(family: str, examples: Examples, spec: Fe
     expected = _probability(model, _rows(pairs, spec))
     assert (40, 1, 1, 9) == found.shape
     assert np.abs(found.reshape(-1) - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "sklearn"])
+def test_a_threshold_between_neighbours_stays_between_them(family: str) -> None:
+    """Values that are as close as float32 allows are told apart as the model tells them, which compares in float64."""
+    rows = (np.float32(64.425).view(np.int32) + np.arange(400, dtype=np.int32)).view(np.float32)[:, None]
+    accepted = (np.arange(400) // 7) % 2
+    model: Any = {
+        "lightgbm": lambda: lightgbm.LGBMClassifier(
+            n_estimators=5,
+            num_leaves=60,
+            min_child_samples=2,
+            max_bin=500,
+            min_data_in_bin=1,
+            n_jobs=1,
+            verbose=-1,
+        ),
+        "sklearn": lambda: DecisionTreeClassifier(max_leaf_nodes=60, random_state=0),
+    }[family]().fit(rows, accepted)
+    expected = _probability(model, rows)
+
+    session = InferenceSession(convert(model, 1).SerializeToString())
+    found = np.asarray(session.run(None, {session.get_inputs()[0].name: rows})[-1])[:, -1]
+
+    assert np.ptp(expected) > 0.3
+    assert np.abs(found - expected).max() <= 1e-5
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ some tens of milliseconds. `takt model check` tells.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def convert(model: Any, width: int) -> ModelProto:
             inputs = [("rows", FloatTensorType([None, width]))]
             if family == "lightgbm":
                 found: ModelProto = onnxmltools.convert_lightgbm(
-                    model, initial_types=inputs, zipmap=False, target_opset=OPSET
+                    _in_float32(model), initial_types=inputs, zipmap=False, target_opset=OPSET
                 )
             else:
                 found = onnxmltools.convert_xgboost(model, initial_types=inputs, target_opset=OPSET)
@@ -97,7 +98,9 @@ def convert(model: Any, width: int) -> ModelProto:
 
             options = {"zipmap": False}
             row = np.zeros((1, width), np.float32)
-            of_pipeline: ModelProto = skl2onnx.to_onnx(model, row, options=options, target_opset=OPSET)
+            given = copy.deepcopy(model)
+            _round_trees_down(given)
+            of_pipeline: ModelProto = skl2onnx.to_onnx(given, row, options=options, target_opset=OPSET)
             return of_pipeline
     except ImportError as error:
         raise ModelError(f"{error}; install takt-nbo[adapt]") from error
@@ -107,6 +110,48 @@ def convert(model: Any, width: int) -> ModelProto:
         f"{type(model).__module__}.{type(model).__qualname__} is of no library that is known here; convert it to "
         "ONNX and give that, or use scikit-learn, LightGBM or XGBoost"
     )
+
+
+def _in_float32(model: Any) -> Any:
+    """LightGBM's trees with their thresholds rounded down to float32."""
+    import lightgbm  # noqa: PLC0415  an optional dependency, and a slow one
+
+    booster = getattr(model, "booster_", model)
+    lines = []
+    for line in booster.model_to_string().splitlines():
+        name, _, values = line.partition("=")
+        if name == "threshold":
+            lines.append(f"threshold={' '.join(repr(_below(float(value))) for value in values.split())}")
+        elif name != "tree_sizes":  # bytes of each tree's text, which are others now
+            lines.append(line)
+    return lightgbm.Booster(model_str="\n".join(lines) + "\n")
+
+
+def _round_trees_down(part: Any) -> None:
+    """Round the thresholds of all of scikit-learn's trees in a model down to float32, in place."""
+    match part:
+        case list() | tuple():
+            for one in part:
+                _round_trees_down(one)
+        case np.ndarray() if part.dtype == object:
+            _round_trees_down(part.reshape(-1).tolist())
+        case _ if hasattr(part, "tree_"):
+            threshold = part.tree_.threshold
+            threshold[:] = [_below(value) for value in threshold.tolist()]
+        case _ if hasattr(part, "get_params"):
+            _round_trees_down(list(vars(part).values()))
+
+
+def _below(number: float) -> float:
+    """The largest float32 that is not above a number.
+
+    Trees compare float32 rows with float64 thresholds. A converter rounds a threshold to the nearest float32, which may
+    lie above it, and then rows that have just this value go the other way. Rounded down, every row goes as before.
+    """
+    near = np.float32(number)
+    if float(near) > number:  # as float64 both: numpy would round the number first
+        near = np.nextafter(near, np.float32(-np.inf))
+    return float(near)
 
 
 def adapted(row: ModelProto, plan: Layout, spec: FeatureSpec) -> ModelProto:
