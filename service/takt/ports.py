@@ -114,6 +114,8 @@ class Group(NamedTuple):
     edition: int = 0
     """Number of the catalog's edition that it was decided under; 0 where none was ever applied. Under an older one than
     is in force it is refused as CATALOG; a partition that is behind is brought along."""
+    lapsed_before_us: int = 0
+    """Contacts whose hold ended before this without a confirmation may be dropped where there is no room otherwise."""
 
 
 class Commit(StrEnum):
@@ -250,6 +252,8 @@ class Rewrite:
     """Contacts that go. Tokens that they hold are spent for good: what was said cannot be unsaid."""
     record: bytes
     """What is done, for the log: who, when, why."""
+    lapsed_before_s: int = 0
+    """The second before which contacts that lapsed are left out of `entries`, since the epoch; 0: none is."""
 
 
 class RewriteOutcome(StrEnum):

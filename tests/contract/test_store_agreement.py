@@ -103,6 +103,7 @@ steps = st.lists(
             st.sampled_from([0, 0, 1, 3]),
             st.sampled_from([-1, -1, -1, -2, -4]),  # which read it was decided on
             st.sampled_from([2, 4, 100]),
+            st.sampled_from([0, 1, 36 * 3600, 35 * 86_400]),  # how long what lapsed is kept, in seconds
         ),
         st.tuples(
             st.just("mark"),
@@ -126,6 +127,7 @@ steps = st.lists(
             st.sampled_from([True, True, False]),  # on the ledger as it is
             st.integers(0, 3),  # how many of its entries go
             st.lists(entries, max_size=2),
+            st.sampled_from([0, 0, NOW_US // 1_000_000]),
         ),
         st.tuples(st.just("wait"), st.sampled_from([1, 1_000_000, 40_000_000, RETENTION_US, DAY_US])),
     ),
@@ -146,7 +148,7 @@ def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: 
         match step:
             case "wait", us:
                 harness.clock.advance(us)
-            case "commit", person, requests, compare, slack, read, max_entries:
+            case "commit", person, requests, compare, slack, read, max_entries, lapsed_s:
                 seen = both.reads[person]
                 snapshot_us, gate, appends = seen[max(read, -len(seen))]
                 both.agree(
@@ -165,6 +167,7 @@ def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: 
                             Entry(name, name.encode() * 16, packed(*contacts), f"{at} {name}".encode())
                             for name, contacts in requests
                         ),
+                        lapsed_before_us=harness.clock.at_us - lapsed_s * 1_000_000 + 1,
                     ),
                 )
             case "mark", person, event, kind, decision, offer, refusals:
@@ -174,7 +177,7 @@ def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: 
                 identities = tuple(both.identity(i) for i in identities)
                 record = str(at).encode()
                 both.agree("put", ProfileWrite(both.name(person), record, identities, tightens, expected))
-            case "rewrite", person, current, dropped, added:
+            case "rewrite", person, current, dropped, added, lapsed_before_s:
                 read = both.reference.fetch([both.name(person)]).ledgers[0] if current else EMPTY
                 end = WIDTH * (1 + dropped)
                 rewrite = Rewrite(
@@ -184,6 +187,7 @@ def test_stores_agree(harness: Harness, history: list[tuple]) -> None:  # type: 
                     appended=len(added),
                     dropped=read[WIDTH:end],
                     record=str(at).encode(),
+                    lapsed_before_s=lapsed_before_s,
                 )
                 both.agree("rewrite", rewrite)
         both.compare()

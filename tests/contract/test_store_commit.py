@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
+from takt.clock import SECOND_US
 from takt.domain.decision import person_address
-from takt.domain.ledger import EMPTY, EntryState, LedgerState
+from takt.domain.ledger import EMPTY, LATE, OUTSIDE, EntryState, LedgerState
 from takt.domain.request import Identity
 from takt.identity import anonymous_id
 from takt.memory.ledger import Ledger, LedgerEntry
-from takt.ports import SNAPSHOT_LIMIT_US, Commit, Entry, MarkKind, Remembered
+from takt.ports import SNAPSHOT_LIMIT_US, Commit, Entry, MarkKind, MarkOutcome, Remembered
 from tests.contract.building import DAY_US, contact, entry, group, ledger_of, mark, packed, suppression, write
 from tests.contract.harness import NOW_US, RETENTION_US, Harness
 
@@ -366,6 +367,87 @@ def test_refused_commit_trims_nothing(harness: Harness) -> None:
 
     assert Commit.LEDGER_FULL == outcome.commit
     assert [ledger] == harness.store.fetch(["p"]).ledgers
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, False),
+        ({"state": EntryState.RELEASED}, False),
+        ({"expiry_s": 0}, False),
+        ({"expiry_s": 86_400 - 1}, False),
+        ({"expiry_s": 86_400}, True),
+        ({"state": EntryState.SHOWN}, True),
+        ({"state": EntryState.CLICKED}, True),
+        ({"state": EntryState.SHOWN | LATE}, True),
+        ({"state": EntryState.SHOWN | OUTSIDE, "expiry_s": 0}, True),
+        ({"state": EntryState.SUPPRESS_OFFER}, True),
+        ({"state": EntryState.DISMISSED}, True),
+    ],
+)
+def test_lapsed_contacts_go_where_there_is_no_room(harness: Harness, changes: dict[str, int], kept: bool) -> None:
+    """A hold that ended unconfirmed before its horizon makes room; what was confirmed does not, nor what is none."""
+    oldest, waiting = contact(**({"time_us": NOW_US - 3 * DAY_US} | changes)), contact(decision=1)
+    before = Ledger(gate=4, appends=2, entries=(oldest, waiting))
+    harness.overwrite_ledger("p", before.pack())
+
+    asked = group("p", entry("r1", contact()), gate=4, appends=2, max_entries=2, lapsed_before_us=NOW_US - 2 * DAY_US)
+    (outcome,) = harness.store.commit([asked])
+
+    if kept:
+        assert Commit.LEDGER_FULL == outcome.commit
+        assert before == ledger_of(harness.store, "p")
+    else:
+        assert Commit.DONE == outcome.commit
+        after = Ledger(4, 3, entries=(waiting, contact()), lapsed_before_s=(NOW_US - 2 * DAY_US) // SECOND_US)
+        assert after == ledger_of(harness.store, "p")
+
+
+def test_lapsed_contacts_stay_while_there_is_room(harness: Harness) -> None:
+    """They may still be confirmed late, so they go only for others."""
+    lapsed = contact(time_us=NOW_US - 30 * DAY_US)
+    harness.overwrite_ledger("p", Ledger(appends=1, entries=(lapsed,)).pack())
+
+    harness.store.commit([group("p", entry("r1", contact()), appends=1, max_entries=2, lapsed_before_us=NOW_US)])
+
+    assert Ledger(appends=2, entries=(lapsed, contact())) == ledger_of(harness.store, "p")
+
+
+def test_what_ended_goes_before_what_lapsed(harness: Harness) -> None:
+    """Where dropping what no window reaches is enough, no lapsed contact has to go."""
+    ended, lapsed = contact(time_us=NOW_US - 40 * DAY_US), contact(time_us=NOW_US - 30 * DAY_US)
+    harness.overwrite_ledger("p", Ledger(appends=2, entries=(lapsed, ended)).pack())
+
+    harness.store.commit([group("p", entry("r1", contact()), appends=2, max_entries=2, lapsed_before_us=NOW_US)])
+
+    horizon = NOW_US - 35 * DAY_US
+    after = Ledger(appends=3, trimmed_before_us=horizon, entries=(lapsed, contact()))
+    assert after == ledger_of(harness.store, "p")
+
+
+def test_a_compacted_ledger_remembers_it(harness: Harness) -> None:
+    """Through commits, feedback, changes of the profile; to the second, rounded up, and never an earlier one."""
+    old = contact(time_us=NOW_US - 9 * DAY_US)
+    harness.overwrite_ledger("p", Ledger(appends=1, entries=(old,), lapsed_before_s=7).pack())
+    first, second = NOW_US - DAY_US + 1, NOW_US - 8 * DAY_US
+
+    harness.store.commit([group("p", entry("r1", old), appends=1, max_entries=1, lapsed_before_us=first)])
+    harness.store.commit([group("p", entry("r2", contact()), appends=2, max_entries=1, lapsed_before_us=second)])
+    harness.store.mark([mark("p", "e1", MarkKind.SHOWN, suppression=packed(suppression()))])
+    harness.store.put([write("p", tightens=True)])
+
+    ledger = ledger_of(harness.store, "p")
+    assert ((NOW_US - DAY_US) // SECOND_US + 1, 2) == (ledger.lapsed_before_s, len(ledger.entries))
+
+
+def test_feedback_on_what_was_compacted_is_an_orphan(harness: Harness) -> None:
+    """As for any contact that is not in the ledger."""
+    harness.overwrite_ledger("p", Ledger(appends=1, entries=(contact(time_us=NOW_US - DAY_US),)).pack())
+    new = contact(decision=1)
+    harness.store.commit([group("p", entry("r1", new), appends=1, max_entries=1, lapsed_before_us=NOW_US)])
+
+    assert [MarkOutcome.ORPHAN] == harness.store.mark([mark("p", "e1", MarkKind.SHOWN)])
+    assert (new,) == ledger_of(harness.store, "p").entries
 
 
 def test_partial_entries_are_the_callers_mistake(harness: Harness) -> None:

@@ -77,7 +77,7 @@ def test_expecting_twice_is_expecting_once(harness: Harness) -> None:
 def test_sealing_freezes_and_redirects(harness: Harness) -> None:
     """The loser leaves everything as it was, leads to the winner, and takes nothing any more."""
     store = harness.store
-    before = Ledger(gate=3, appends=2, trimmed_before_us=9, entries=(contact(), suppression()))
+    before = Ledger(3, 2, trimmed_before_us=9, entries=(contact(), suppression()), lapsed_before_s=5)
     harness.overwrite_ledger("l", before.pack())
     store.put([write("l", b"loser")])
     store.merging.expect("w", "l")
@@ -105,8 +105,8 @@ def test_absorbing_takes_everything_once(harness: Harness) -> None:
     """Contacts and suppressions join the winner's, the gate moves, and a second time changes nothing."""
     store = harness.store
     own, others = contact(decision=1), (contact(decision=2), suppression())
-    harness.overwrite_ledger("w", Ledger(gate=3, appends=7, trimmed_before_us=4, entries=(own,)).pack())
-    harness.overwrite_ledger("l", Ledger(gate=8, appends=5, trimmed_before_us=6, entries=others).pack())
+    harness.overwrite_ledger("w", Ledger(3, 7, trimmed_before_us=4, entries=(own,), lapsed_before_s=8).pack())
+    harness.overwrite_ledger("l", Ledger(8, 5, trimmed_before_us=6, entries=others, lapsed_before_s=9).pack())
     store.put([write("w", b"winner"), write("l", b"loser")])
     store.merging.expect("w", "l")
     estate = sealed(store, "l", "w")
@@ -115,7 +115,7 @@ def test_absorbing_takes_everything_once(harness: Harness) -> None:
         assert DONE is store.merging.absorb("w", "l", estate=estate, record=b"both", expected=b"winner")
 
     gate = ledger_of(store, "w").gate
-    assert Ledger(NOW_US + 1, 9, 6, OPEN, (own, *others)) == ledger_of(store, "w")
+    assert Ledger(NOW_US + 1, 9, 6, OPEN, (own, *others), 9) == ledger_of(store, "w")
     assert Merges("w", absorbed=("l",)) == merges_of(store, "w")
     assert [b"both"] == store.fetch(["w"]).records
     (outcome,) = store.commit([group("w", entry("r", contact()), gate=gate, appends=9)])

@@ -27,14 +27,24 @@ def rewrite(profile_id: str, ledger: bytes, **changes: Any) -> Rewrite:
 
 def test_other_entries_take_the_place_of_all(harness: Harness) -> None:
     """What is kept stays, what is new is counted as appended, the gate moves, and the change is logged."""
-    before = Ledger(gate=3, appends=7, trimmed_before_us=5, entries=(OLD, contact()))
+    before = Ledger(gate=3, appends=7, trimmed_before_us=5, entries=(OLD, contact()), lapsed_before_s=4)
     harness.overwrite_ledger("p", before.pack())
 
     change = rewrite("p", before.pack(), entries=packed(OLD, NEW), appended=1, dropped=packed(contact()))
     assert [RewriteOutcome.DONE] == harness.store.rewrite([change])
 
-    assert Ledger(NOW_US, 8, 5, entries=(OLD, NEW)) == ledger_of(harness.store, "p")
+    assert Ledger(NOW_US, 8, 5, entries=(OLD, NEW), lapsed_before_s=4) == ledger_of(harness.store, "p")
     assert [("change", b"who, when, why")] == harness.log()
+
+
+def test_a_change_that_leaves_out_what_lapsed_says_so(harness: Harness) -> None:
+    """The header says before which second contacts that lapsed may be missing, also where nothing is left."""
+    for lapsed_before_s in (9, 7):
+        ledger = harness.store.fetch(["p"]).ledgers[0]
+        assert [RewriteOutcome.DONE] == harness.store.rewrite([rewrite("p", ledger, lapsed_before_s=lapsed_before_s)])
+    harness.clock.advance(2 * HOUR_US)
+
+    assert 9 == ledger_of(harness.store, "p").lapsed_before_s
 
 
 def test_first_contact_of_a_person_may_come_from_outside(harness: Harness) -> None:

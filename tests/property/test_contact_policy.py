@@ -96,8 +96,9 @@ policies = st.builds(
     caps=st.lists(
         st.one_of([caps_of(scope) for scope in ("profile", "channel", "placement", "group", "offer")]), max_size=4
     ).map(named),
-    max_entries=st.sampled_from([8, 512, 512]),
+    max_entries=st.sampled_from([8, 8, 512]),
     keep=st.just(35 * DAY),
+    late=st.sampled_from([DAY, DAY, 2 * DAY, 35 * DAY]),
 )
 
 

@@ -15,8 +15,16 @@ import yaml
 from takt.catalog import snapshot
 from takt.catalog.workspace import load_workspace
 from takt.clock import ManualClock
-from takt.domain.decision import Decision, PlacementDecision, RankedOffer, decision_id
+from takt.domain.decision import (
+    Decision,
+    PlacementDecision,
+    RankedOffer,
+    decision_id,
+    ledger_code,
+    person_address,
+)
 from takt.domain.feedback import FeedbackEvent
+from takt.domain.ledger import EMPTY, code16, code32
 from takt.domain.profile import ProfilePut
 from takt.domain.reasons import Status
 from takt.domain.request import DecideRequest, Explain, PlacementAsk
@@ -25,6 +33,7 @@ from takt.engine.feedback import Feedback
 from takt.engine.force import force
 from takt.engine.profiles import Profiles
 from takt.features.layout import layout_json
+from takt.memory.ledger import Ledger
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import Group, NullMeter, Outcome
@@ -146,6 +155,7 @@ def catalog_of(policy: Policy) -> snapshot.Catalog:
         caps=tuple(cap_of(cap) for cap in policy.caps),
         max_entries=policy.max_entries,
         keep_us=policy.keep,
+        late_us=policy.late,
     )
 
 
@@ -239,9 +249,12 @@ class World:
     def _record(self, event: FeedbackEvent, person: str) -> None:
         now, book = self.clock.at_us, self.books[person]
         told = self.feedback.record([event])[0].outcome.name
-        old = [c for c in book.contacts if c.decision == event.decision_id and c.ends < now - self.policy.keep]
-        expected = reference.confirm(book, event.decision_id, event.offer, EVENTS[event.type], now)
-        assert old or expected == told
+        about = [c for c in book.contacts if c.decision == event.decision_id]
+        old = [c for c in about if c.ends < now - self.policy.keep or reference.lapsed(self.policy, c, now)]
+        there = [c for c in about if self._stands(person, c)]
+        assert all(c in there or c in old for c in about), "what may still matter is in the ledger"
+        book.contacts = [c for c in book.contacts if c not in about or c in there]
+        assert reference.confirm(book, event.decision_id, event.offer, EVENTS[event.type], now) == told
         if event.type in SUPPRESSING:
             scope, lasts = SUPPRESSING[event.type]
             group = OFFERS[event.offer]
@@ -254,6 +267,13 @@ class World:
             )
             reference.suppress(book, suppression)
         self.events.append((event, person, now))
+
+    def _stands(self, person: str, contact: Contact) -> bool:
+        """Whether a contact is in the person's ledger."""
+        code = ledger_code(contact.decision)
+        entries = Ledger.parse(self.store.ledgers.get(person_address(person), EMPTY)).entries
+        placement, offer = code16(contact.placement), code32(contact.offer)
+        return (code, placement, offer) in [(e.decision, e.placement, e.offer) for e in entries if e.is_contact]
 
     def retry(self, which: int) -> DecideRequest | None:
         """An earlier request once more, if it is surely remembered."""

@@ -38,6 +38,9 @@ MOST_TOTAL: Final = 1_000_000_000
 
 LEAST_KEPT_US: Final = 35 * DAY_US
 """Contacts are kept for a month and some days, so that any cap of a month can be introduced at once."""
+LATE_US: Final = 2 * DAY_US
+"""As long as tokens that went back are remembered (`takt.redis.functions.lua`, sweep): after that no late confirmation
+would find its own."""
 HEAVIEST: Final = 1000.0
 """Weight of a contact or dismissal: far beyond certainty."""
 MOST_ENTRIES: Final = 16_384
@@ -357,9 +360,10 @@ def lookbacks(caps: Sequence[Node], gaps: Sequence[Node]) -> list[tuple[str, int
     return [(where, us) for where, us in spans if us is not None]
 
 
-def read_ledger(node: Node | None) -> tuple[int, int]:
-    """Most entries of a contact ledger, and how long contacts are kept, in microseconds."""
-    if node is None or not node.only("max_entries", "keep"):
-        return 512, LEAST_KEPT_US
+def read_ledger(node: Node | None) -> tuple[int, int, int]:
+    """Most entries of a contact ledger; how long contacts are kept, and those that lapsed at least, in microseconds."""
+    if node is None or not node.only("max_entries", "keep", "late"):
+        return 512, LEAST_KEPT_US, LATE_US
     most = node.integer("max_entries", 512, low=8, high=MOST_ENTRIES)
-    return most, duration_at(node, "keep", LEAST_KEPT_US, low_us=LEAST_KEPT_US)
+    keep_us = duration_at(node, "keep", LEAST_KEPT_US, low_us=LEAST_KEPT_US)
+    return most, keep_us, duration_at(node, "late", LATE_US, low_us=DAY_US, high_us=LEAST_KEPT_US)

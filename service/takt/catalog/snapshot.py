@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from takt.clock import DAY_US
 from takt.domain.person import Address
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Calendar(IntEnum):
     MONTH = 3
     EVER = 4
     """No end; for totals."""
+
+
+SPAN_US: Final = {Calendar.DAY: 2 * DAY_US, Calendar.WEEK: 8 * DAY_US, Calendar.MONTH: 32 * DAY_US}
+"""More than any such window lasts, in whatever zone."""
 
 
 class Zone(IntEnum):
@@ -293,6 +298,8 @@ class Catalog:
     """Entries that a contact ledger may hold; more is refused (`LEDGER_FULL`)."""
     keep_us: int
     """How long contacts are kept at least; no cap's window and no minimum gap is longer."""
+    late_us: int
+    """How long after the end of its hold a contact can still be confirmed in any case, however full the ledger."""
     gap_us: int
     """Minimum gap between two contacts on whatever channels; 0 = none."""
     offer_table: npt.NDArray[np.void]
@@ -325,3 +332,19 @@ class Catalog:
     without a stated wish counts as formal. Never informal to someone who wants formal."""
     address_blocked: Bools
     """bool [H, 3, O]: a treatment exists on the channel, but only in a form of address this person must not get."""
+
+    @property
+    def lapsed_us(self) -> int:
+        """How long a contact is kept at least after its hold ended unconfirmed, whatever the ledger's state.
+
+        As long as it can matter: to a late confirmation, a cap on decisions or a minimum gap, with a day to spare.
+        Declared pressure feels contacts for as long as they are kept.
+        """
+        pressure = self.arbitration.pressure
+        if pressure is not None and pressure.per_contact > 0:
+            return self.keep_us
+        counting = [c for c in self.caps if c.counts == Counts.DECISION and c.scope != Scope.TOTAL]
+        spans = [cap.window_us or SPAN_US[cap.calendar] for cap in counting]
+        gaps = [self.gap_us, *(channel.gap_us for channel in self.channels)]
+        reach_us = max([*spans, *gaps])
+        return min(self.keep_us, max(self.late_us, reach_us + DAY_US if reach_us else 0))

@@ -118,7 +118,7 @@ class _Draft:
         unit = setting("unit")
         self.arbitration = read_arbitration(setting("arbitration"), (unit.as_text() if unit else "") or "")
         self.exploration = read_exploration(setting("exploration"))
-        self.max_entries, self.keep_us = read_ledger(setting("ledger"))
+        self.max_entries, self.keep_us, self.late_us = read_ledger(setting("ledger"))
 
         self.delivery = Delivery()
         self.delivery.read_channels(entries("channels"), spec)
@@ -254,6 +254,7 @@ class _Draft:
             arbitration=self.arbitration,
             max_entries=self.max_entries,
             keep_us=self.keep_us,
+            late_us=self.late_us,
             gap_us=self.gap_us,
             offer_table=pack_section(spec.offer, offers.rows),
             offer_codes=np.array([offer.code for offer in offers.offers], np.int64),

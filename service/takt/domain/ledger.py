@@ -23,7 +23,8 @@ HEADER: Final = np.dtype(
         ("trimmed_before_us", "<i8"),  # contacts before this moment may be missing
         ("layout", "u1"),  # 1
         ("state", "u1"),  # LedgerState
-        ("pad", "V6"),
+        ("lapsed_before_s", "<u4"),  # contacts whose hold ended unconfirmed before this second may be missing
+        ("pad", "V2"),
     ]
 )
 

@@ -35,6 +35,7 @@ REQUEST: Final = np.dtype(
         ("zone", "<i8"),  # index into the moments
         ("address", "<i8"),  # takt.domain.person.Address that is wanted
         ("locale", "<i8"),  # 0 = unknown, else 1 + index
+        ("known_us", "<i8"),  # contacts that lapsed before may be missing from the ledger
         ("distinct", "?"),  # no offer twice in the request
     ]
 )

@@ -181,8 +181,12 @@ def asked(
     where: Zones,
     timings: npt.NDArray[np.bool_],
     totals: Totals,
+    known_us: npt.NDArray[np.int64],
 ) -> Asked:
-    """The batch as the selection kernel takes it. `profiles` is structured [items], the records as read."""
+    """The batch as the selection kernel takes it. `profiles` is structured [items], the records as read.
+
+    `known_us` int64 [groups]: contacts that lapsed before may be missing from the group's ledger.
+    """
     requests = np.empty(len(layout.items), REQUEST)
     requests["seed"] = [item.seed for item in layout.items]
     requests["decision"] = np.frombuffer(b"".join([item.decision[:8] for item in layout.items]), "<u8")
@@ -190,6 +194,7 @@ def asked(
     requests["zone"] = where.of_item
     requests["address"] = profiles["address"]
     requests["locale"] = profiles["locale"]
+    requests["known_us"] = np.repeat(known_us, np.diff(layout.group_first)) if known_us.any() else 0
     requests["distinct"] = asking.distinct[layout.index]
     spots = np.empty(len(layout.placement), SPOT)
     spots["placement"] = layout.placement

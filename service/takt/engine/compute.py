@@ -227,7 +227,7 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     scratch = scratch_for(force.shelf, len(catalog.groups), int((ledgers.end - ledgers.first + room).max()))
     timings = asking.timings[layout.index]
     tallied = tally(asking, layout, where, timings, filtered.excluded)
-    laid = asked(asking, layout, profiles, where, timings, tallied.totals)
+    laid = asked(asking, layout, profiles, where, timings, tallied.totals, ledgers.known_us)
     select(
         laid,
         where.tables,

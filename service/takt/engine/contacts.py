@@ -19,7 +19,7 @@ from takt.domain.contact import (
     ResetResult,
 )
 from takt.domain.decision import person_address
-from takt.domain.ledger import EMPTY, ENTRY, OUTSIDE, EntryState, code8, code16, code32
+from takt.domain.ledger import EMPTY, ENTRY, LATE, OUTSIDE, EntryState, code8, code16, code32
 from takt.engine.ledgers import is_whole, read
 from takt.engine.standing import Names, caps_of, contacts_of, suppressions_of
 from takt.errors import InvalidRequestError, NotFoundError, PreconditionError, RecordError, Violation
@@ -164,13 +164,19 @@ class Contacts:
             kept = read(ledger)
             if len(kept) + len(fresh) > catalog.max_entries:
                 kept = kept[~_ended(kept, fetched.now_us - catalog.keep_us)]
+            lapsed_before_s = 0
+            if len(kept) + len(fresh) > catalog.max_entries:
+                before_us = fetched.now_us - catalog.lapsed_us
+                goes = _lapsed(kept, before_us)
+                kept, lapsed_before_s = kept[~goes], -(-before_us // SECOND_US) if goes.any() else 0
             if len(kept) + len(fresh) > catalog.max_entries:
                 full = Violation("profile", f"has {len(kept)} contacts, at most {catalog.max_entries} are kept")
                 results |= {i: _rejected(mine[i], full) for i in fresh}
                 continue
             change = LedgerChange(profile_id, ChangeKind.BACKFILL, actor, reason, fetched.now_us, b"", new)
             record = self._codec.encode_change(change)
-            rewrites.append(Rewrite(profile_id, ledger, kept.tobytes() + new, len(fresh), b"", record))
+            entries = kept.tobytes() + new
+            rewrites.append(Rewrite(profile_id, ledger, entries, len(fresh), b"", record, lapsed_before_s))
             added.append(list(fresh))
         outcomes = self._store.rewrite(rewrites) if rewrites else []
         for outcome, those in zip(outcomes, added, strict=True):
@@ -270,6 +276,13 @@ def _ended(entries: npt.NDArray[np.void], before_us: int) -> npt.NDArray[np.bool
     for_good = (entries["state"] >= EntryState.SUPPRESS_OFFER) & (entries["expiry_s"] == 0)
     ends_us = entries["time_us"] + entries["expiry_s"].astype(np.int64) * SECOND_US
     return np.asarray(~for_good & (ends_us < before_us), np.bool_)
+
+
+def _lapsed(entries: npt.NDArray[np.void], before_us: int) -> npt.NDArray[np.bool_]:
+    """Bool [n]: the entry is a contact whose hold ended before a moment without a confirmation."""
+    plain = entries["state"] & (~(OUTSIDE | LATE) & 0xFF)
+    waits = (plain == EntryState.HELD) | (plain == EntryState.RELEASED)
+    return np.asarray(waits & _ended(entries, before_us), np.bool_)
 
 
 def _goes(entries: npt.NDArray[np.void], reset: Reset) -> npt.NDArray[np.bool_]:

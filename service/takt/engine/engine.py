@@ -398,6 +398,7 @@ class Engine:
             if computed.tally.windows
             else (),
             edition=computed.asking.force.edition,
+            lapsed_before_us=one.now_us - computed.asking.force.terms.lapsed_us,
         )
         return Commitment(group, members)
 

@@ -79,6 +79,7 @@ def terms_of(catalog: Catalog) -> Terms:
         valid_until_us=catalog.valid_until_us,
         max_entries=catalog.max_entries,
         keep_us=catalog.keep_us,
+        lapsed_us=catalog.lapsed_us,
         gap_all_us=catalog.gap_us,
     )
 

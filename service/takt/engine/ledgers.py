@@ -39,6 +39,8 @@ class Ledgers:
     """int64 [n]: one past its last entry; selection moves it."""
     gate: list[int]
     appends: list[int]
+    known_us: npt.NDArray[np.int64]
+    """int64 [n]: contacts that lapsed before this moment may be missing."""
 
 
 def is_whole(ledger: bytes) -> bool:
@@ -161,7 +163,14 @@ def join(force: Force, blobs: Sequence[bytes], room: Ints) -> Ledgers:
         force.placements,
         contacts,
     )
-    return Ledgers(contacts, first, first + lengths, headers["gate"].tolist(), headers["appends"].tolist())
+    return Ledgers(
+        contacts,
+        first,
+        first + lengths,
+        headers["gate"].tolist(),
+        headers["appends"].tolist(),
+        headers["lapsed_before_s"] * np.int64(SECOND_US),
+    )
 
 
 @dataclass(frozen=True, slots=True)

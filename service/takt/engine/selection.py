@@ -114,7 +114,7 @@ def spot_of(asked: Asked, tables: Tables, shelf: Shelf, r: int, s: int, advised:
         moment["quiet"] = tables.quiet[z, h, t]
         moment["here"] = asked.timings[r, t] and shelf.placement_timings[p, t]
         moment["judged"] = moment["here"] or (advised and asked.timings[r, t])
-    return Spot(request["decision"], h, p, now_us, moments, tables.window_us[z])
+    return Spot(request["decision"], h, p, now_us, moments, tables.window_us[z], request["known_us"])
 
 
 @kernel

@@ -12,7 +12,7 @@ from typing import Final
 from takt.domain.ledger import LATE, LAYOUT_VERSION, WIDTH, EntryState, LedgerState
 from takt.ports import MarkKind, MarkOutcome
 
-_HEADER: Final = struct.Struct("<qqqBB6x")
+_HEADER: Final = struct.Struct("<qqqBBI2x")
 _ENTRY: Final = struct.Struct("<qQIIHHHBB")
 
 _STATES: Final = 4
@@ -52,6 +52,11 @@ class LedgerEntry:
         end_us = self.time_us if self.is_contact and self.end_us is None else self.end_us
         return end_us is not None and end_us < moment_us
 
+    def lapsed_before(self, moment_us: int) -> bool:
+        """Whether this is a contact whose hold ended before `moment_us` without a confirmation."""
+        waits = self.is_contact and self.state % _STATES in (EntryState.HELD, EntryState.RELEASED)
+        return waits and self.ended_before(moment_us)
+
     def suppresses_the_same_as(self, other: LedgerEntry) -> bool:
         """Whether two suppressions differ in nothing but their time and what caused them."""
         return (self.state, self.offer, self.group, self.channel, self.placement) == (
@@ -78,20 +83,23 @@ class Ledger:
     trimmed_before_us: int = 0
     state: int = LedgerState.OPEN
     entries: tuple[LedgerEntry, ...] = ()
+    lapsed_before_s: int = 0
 
     @classmethod
     def parse(cls, data: bytes) -> Ledger:
         """Read a ledger. Raises `CorruptLedgerError`."""
         if len(data) < WIDTH or len(data) % WIDTH:
             raise CorruptLedgerError(f"{len(data)} bytes; a ledger has a header and entries of {WIDTH} bytes each")
-        gate, appends, trimmed_before_us, layout, state = _HEADER.unpack_from(data)
+        gate, appends, trimmed_before_us, layout, state, lapsed_before_s = _HEADER.unpack_from(data)
         if layout != LAYOUT_VERSION:
             raise CorruptLedgerError(f"layout {layout}; only layout {LAYOUT_VERSION} is known")
-        return cls(gate, appends, trimmed_before_us, state, parse_entries(data[WIDTH:]))
+        return cls(gate, appends, trimmed_before_us, state, parse_entries(data[WIDTH:]), lapsed_before_s)
 
     def pack(self) -> bytes:
         """Bytes of the ledger."""
-        header = _HEADER.pack(self.gate, self.appends, self.trimmed_before_us, LAYOUT_VERSION, self.state)
+        header = _HEADER.pack(
+            *(self.gate, self.appends, self.trimmed_before_us, LAYOUT_VERSION, self.state, self.lapsed_before_s)
+        )
         return header + b"".join(
             _ENTRY.pack(e.time_us, e.decision, e.expiry_s, e.offer, e.group, e.channel, e.placement, e.state, e.origin)
             for e in self.entries
@@ -105,18 +113,27 @@ class Ledger:
         """Add contacts. The gate stays."""
         return replace(self, appends=self.appends + len(contacts), entries=self.entries + contacts)
 
-    def with_room_for(self, count: int, max_entries: int, before_us: int) -> Ledger:
+    def with_room_for(self, count: int, max_entries: int, before_us: int, lapsed_before_us: int) -> Ledger:
         """Drop what ended before a moment, and remember that moment if anything was dropped.
 
-        Only where there is cause: the oldest entry has ended, or `count` more do not fit.
+        Only where there is cause: the oldest entry has ended, or `count` more do not fit. If they do not fit even so,
+        drop the contacts that lapsed before a moment of their own, which is remembered too.
         """
         fits = len(self.entries) + count <= max_entries
         if fits and not (self.entries and self.entries[0].ended_before(before_us)):
             return self
         kept = tuple(entry for entry in self.entries if not entry.ended_before(before_us))
+        trimmed = self
+        if len(kept) < len(self.entries):
+            trimmed = replace(self, entries=kept, trimmed_before_us=max(self.trimmed_before_us, before_us))
+        return trimmed if len(kept) + count <= max_entries else trimmed.compacted(lapsed_before_us)
+
+    def compacted(self, before_us: int) -> Ledger:
+        """Drop the contacts that lapsed before a moment, and remember it, rounded up, if there were any."""
+        kept = tuple(entry for entry in self.entries if not entry.lapsed_before(before_us))
         if len(kept) == len(self.entries):
             return self
-        return replace(self, entries=kept, trimmed_before_us=max(self.trimmed_before_us, before_us))
+        return replace(self, entries=kept, lapsed_before_s=max(self.lapsed_before_s, -(-before_us // 1_000_000)))
 
     def suppressed(self, suppression: LedgerEntry) -> Ledger:
         """Add a suppression, or renew the one that stands already: repeated refusals must not fill the ledger.
@@ -131,9 +148,10 @@ class Ledger:
                 return replace(self, entries=entries)
         return self.appended((suppression,))
 
-    def rewritten(self, entries: tuple[LedgerEntry, ...], appended: int, now_us: int) -> Ledger:
+    def rewritten(self, entries: tuple[LedgerEntry, ...], appended: int, lapsed_before_s: int, now_us: int) -> Ledger:
         """Put other entries in place of all, `appended` of them new. The gate moves."""
-        return replace(self, appends=self.appends + appended, entries=entries).tightened(now_us)
+        made = replace(self, appends=self.appends + appended, entries=entries)
+        return replace(made, lapsed_before_s=max(self.lapsed_before_s, lapsed_before_s)).tightened(now_us)
 
     def marked(self, decision: int, offer: int, kind: MarkKind, now_us: int) -> tuple[Ledger, MarkOutcome]:
         """Confirm or release the contacts of a decision, `offer` 0 standing for all of them.

@@ -134,6 +134,7 @@ class MemoryMerging:
                 ledger.appended(left.entries),
                 state=LedgerState.PENDING if pending else LedgerState.OPEN,
                 trimmed_before_us=max(ledger.trimmed_before_us, left.trimmed_before_us),
+                lapsed_before_s=max(ledger.lapsed_before_s, left.lapsed_before_s),
             )
             self._keep(winner, joined.tightened(now_us))
             self.shelves.remember(person_address(winner), estate.ids)
@@ -154,7 +155,7 @@ class MemoryMerging:
             self.shelves.records.pop(loser, None)
             self.shelves.consents_kept.pop(loser, None)
             self.shelves.forget(person_address(loser))
-            self._keep(loser, replace(ledger, entries=(), trimmed_before_us=0))
+            self._keep(loser, replace(ledger, entries=(), trimmed_before_us=0, lapsed_before_s=0))
             self._file(loser, replace(card, closed=True, absorbed=()))
 
     def forgo(self, winner: str, loser: str) -> None:

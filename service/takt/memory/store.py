@@ -209,7 +209,9 @@ class MemoryStore:
             if group.compare and (ledger.gate != group.gate or not 0 <= appended <= group.slack):
                 return self._fresh(Commit.CONFLICT, group, now_us)
             if contacts:
-                ledger = ledger.with_room_for(len(contacts), group.max_entries, group.trim_before_us)
+                ledger = ledger.with_room_for(
+                    len(contacts), group.max_entries, group.trim_before_us, group.lapsed_before_us
+                )
                 if len(ledger.entries) + len(contacts) > group.max_entries:
                     return Outcome(Commit.LEDGER_FULL, now_us, {})
             if not part.can(group.spends):
@@ -311,7 +313,7 @@ class MemoryStore:
         if stands != rewrite.ledger:
             return RewriteOutcome.CHANGED
         self._write(address, LogKind.CHANGE, rewrite.record)
-        self.ledgers[address] = ledger.rewritten(entries, rewrite.appended, now_us).pack()
+        self.ledgers[address] = ledger.rewritten(entries, rewrite.appended, rewrite.lapsed_before_s, now_us).pack()
         spent = [(entry.decision, entry.offer, entry.placement) for entry in dropped]
         self.totals.settle(address, spent, MarkKind.CLICKED, now_us)
         return RewriteOutcome.DONE

@@ -33,6 +33,7 @@ CONTACT: Final = np.dtype(
 """One entry as kernels read it. A batch holds its ledgers in one array, each with room behind it for new contacts."""
 
 # Kernels take plain numbers as constants.
+HELD: Final = int(EntryState.HELD)
 RELEASED: Final = int(EntryState.RELEASED)
 SUPPRESS_OFFER: Final = int(EntryState.SUPPRESS_OFFER)
 SUPPRESS_GROUP: Final = int(EntryState.SUPPRESS_GROUP)

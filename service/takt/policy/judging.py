@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from takt.domain.reasons import Reason
 from takt.kernel import kernel
-from takt.policy.contacts import FELT, SUPPRESS_OFFER, Contacts, fullest_window, inside, unit_bit
+from takt.policy.contacts import FELT, HELD, RELEASED, SUPPRESS_OFFER, Contacts, fullest_window, inside, unit_bit
 from takt.policy.recent import Recent, units_of
 
 Table = npt.NDArray[np.void]
@@ -82,6 +82,8 @@ class Terms(NamedTuple):
     max_entries: int
     keep_us: int
     """Entries that ended longer ago may be dropped, so they do not fill a ledger."""
+    lapsed_us: int
+    """So do contacts whose hold ended longer ago without a confirmation, where there is no room otherwise."""
     gap_all_us: int
     """Minimum gap over all channels together, 0 = none."""
 
@@ -97,6 +99,8 @@ class Spot(NamedTuple):
     """`MOMENT` [T]."""
     window_us: Ints
     """int64 [C, T, 2]: the calendar window that contains the moment, half-open."""
+    known_us: int
+    """Contacts that lapsed before this moment may be missing from the ledger."""
 
 
 class Own(NamedTuple):
@@ -147,6 +151,7 @@ def terms(
     valid_until_us: Ints,
     max_entries: int,
     keep_us: int,
+    lapsed_us: int,
     gap_all_us: int,
 ) -> Terms:
     """The contact policy, with what caps say of single offers whatever the ledger."""
@@ -171,6 +176,7 @@ def terms(
         barred_by,
         max_entries,
         keep_us,
+        lapsed_us,
         gap_all_us,
     )
 
@@ -269,13 +275,40 @@ def too_near(recent: Recent, channel: int, moment_us: int, gap_us: int, gap_all_
 
 
 @kernel
-def is_crowded(terms: Terms, contacts: Contacts, first: int, end: int, now_us: int) -> bool:
-    """Whether there is no room for one more entry, even when all that may be dropped is."""
+def lapsed_matter_since(terms: Terms, spot: Spot) -> int:
+    """The moment before which no contact matters that nobody has confirmed: to caps on decisions, and to gaps."""
+    reach_us = terms.gap_all_us
+    for h in range(terms.gap_us.shape[0]):
+        reach_us = max(reach_us, terms.gap_us[h])
+    since_us = spot.now_us
+    for c in range(terms.caps.shape[0]):
+        if terms.caps[c]["counts"] != 0 or terms.caps[c]["scope"] > 4:
+            continue
+        if terms.caps[c]["rolling_us"] > 0:
+            reach_us = max(reach_us, terms.caps[c]["rolling_us"])
+            continue
+        for t in range(spot.window_us.shape[1]):
+            if spot.window_us[c, t, 0] < spot.window_us[c, t, 1]:
+                since_us = min(since_us, spot.window_us[c, t, 0])
+    return min(since_us, spot.now_us - reach_us)
+
+
+@kernel
+def is_crowded(terms: Terms, contacts: Contacts, first: int, end: int, spot: Spot) -> bool:
+    """Whether there is no room for one more entry, even when all that may be dropped is; or too much was dropped.
+
+    The latter where a catalog looks back on contacts that lapsed, for longer than those before it did.
+    """
+    if spot.known_us > 0 and spot.known_us > lapsed_matter_since(terms, spot):
+        return True
     if end - first < terms.max_entries:
         return False
     kept = 0
     for i in range(first, end):
-        if contacts[i]["ends_us"] >= now_us - terms.keep_us:
+        state = contacts[i]["state"]
+        waits = state in (HELD, RELEASED)
+        ends_us = contacts[i]["ends_us"]
+        if ends_us >= spot.now_us - terms.keep_us and not (waits and ends_us < spot.now_us - terms.lapsed_us):
             kept += 1
     return kept >= terms.max_entries
 
@@ -290,7 +323,7 @@ def judge_timings(
     """
     gap_us = terms.gap_us[spot.channel]
     has_gap = gap_us > 0 or terms.gap_all_us > 0
-    crowded = is_crowded(terms, contacts, first, end, spot.now_us)
+    crowded = is_crowded(terms, contacts, first, end, spot)
     judged = 0
     for t in range(spot.moments.shape[0]):
         moment = spot.moments[t]

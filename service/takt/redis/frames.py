@@ -28,6 +28,7 @@ _COMMON: Final = struct.Struct("<qq")
 _GROUP: Final = struct.Struct("<BqqqqqIqII")
 _ENTRY: Final = struct.Struct("<16s16sI")
 _SPENDS: Final = struct.Struct("<H")
+_TIME: Final = struct.Struct("<q")
 _SPEND: Final = struct.Struct("<12sqqqBI")
 _HOLD: Final = struct.Struct("<qQIH")
 _MARK: Final = struct.Struct("<16sBQII")
@@ -112,6 +113,7 @@ def group(group: Group) -> bytes:
         )
     parts.append(_SPENDS.pack(len(group.spends)))
     parts += (spend(taken) for taken in group.spends)
+    parts.append(_TIME.pack(group.lapsed_before_us))
     return b"".join(parts)
 
 
@@ -184,7 +186,7 @@ def rewrite(rewrite: Rewrite) -> bytes:
     _check_entries(rewrite.entries)
     _check_entries(rewrite.dropped)
     lengths = (len(rewrite.ledger), len(rewrite.entries), len(rewrite.dropped))
-    head = _REWRITE.pack(rewrite.appended, *lengths)
+    head = _LENGTH.pack(rewrite.lapsed_before_s) + _REWRITE.pack(rewrite.appended, *lengths)
     return b"".join((head, rewrite.ledger, rewrite.entries, rewrite.dropped, rewrite.record))
 
 

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 8
+-- revision: 9
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -12,7 +12,7 @@
 local WIDTH = 32 -- bytes of a ledger's header, and of an entry
 -- while a library loads there is no global `string`
 local EMPTY = ('\0'):rep(24) .. '\1' .. ('\0'):rep(7)
-local NONE8, NONE4 = ('\0'):rep(8), ('\0'):rep(4)
+local NONE8, NONE6, NONE4 = ('\0'):rep(8), ('\0'):rep(6), ('\0'):rep(4)
 local OPEN, SEALED, EXPECTING, MOVED = 0, 1, 2, 3 -- states of ledgers
 local HELD, SHOWN, CLICKED, RELEASED, SUPPRESSION = 0, 1, 2, 3, 16 -- states of entries; suppressions from 16 on
 local STATES, AFTERWARDS = 4, 8 -- a contact's state is what remains modulo STATES; late confirmations have 8 added
@@ -76,15 +76,25 @@ local function sound(ledger)
     return #ledger >= WIDTH and #ledger % WIDTH == 0 and string.byte(ledger, 25) == 1
 end
 
-local function header(gate, appends, trimmed_before, state)
-    return struct.pack('<i8i8i8BBc6', gate, appends, trimmed_before, 1, state, NONE8)
+-- What follows the state: the second before which contacts that lapsed may be missing u4, and two bytes without meaning.
+local function rest_of(ledger)
+    return string.sub(ledger, 27, WIDTH)
+end
+
+-- The rest of a header in which no second is earlier than it was.
+local function lapsing(rest, second)
+    return second > struct.unpack('<I4', rest) and struct.pack('<I4c2', second, NONE4) or rest
+end
+
+local function header(gate, appends, trimmed_before, state, rest)
+    return struct.pack('<i8i8i8BBc6', gate, appends, trimmed_before, 1, state, rest)
 end
 
 -- Writes a ledger. One without entries only warns those who have read before it, and none of them may commit later than
--- the limit: then it reads as never written. Unless it remembers that entries were trimmed, or stands in a merge.
-local function write(key, gate, appends, trimmed_before, state, entries)
-    local ledger = header(gate, appends, trimmed_before, state) .. entries
-    if entries == '' and trimmed_before == 0 and state < EXPECTING then
+-- the limit: then it reads as never written. Unless it remembers that entries were dropped, or stands in a merge.
+local function write(key, gate, appends, trimmed_before, state, rest, entries)
+    local ledger = header(gate, appends, trimmed_before, state, rest) .. entries
+    if entries == '' and trimmed_before == 0 and rest == NONE6 and state < EXPECTING then
         redis.call('SET', key, ledger, 'PX', SNAPSHOT_LIMIT_MS)
     else
         redis.call('SET', key, ledger) -- exact, where APPEND would over-allocate
@@ -108,22 +118,22 @@ end
 local function tighten(key, ledger, now)
     local gate, appends, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
     if #ledger == WIDTH then
-        write(key, tightened(gate, now), appends, trimmed_before, state, '')
+        write(key, tightened(gate, now), appends, trimmed_before, state, rest_of(ledger), '')
     else
-        redis.call('SETRANGE', key, 0, header(tightened(gate, now), appends, trimmed_before, state))
+        redis.call('SETRANGE', key, 0, header(tightened(gate, now), appends, trimmed_before, state, rest_of(ledger)))
     end
 end
 
 -- Sets the state of a ledger that is sound, and moves its gate.
 local function turn(key, ledger, state, now)
     local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
-    write(key, tightened(gate, now), appends, trimmed_before, state, string.sub(ledger, WIDTH + 1))
+    write(key, tightened(gate, now), appends, trimmed_before, state, rest_of(ledger), string.sub(ledger, WIDTH + 1))
 end
 
 -- Sets the state of a ledger that is sound and has no entries.
 local function set_state(key, ledger, state)
     local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
-    write(key, gate, appends, trimmed_before, state, '')
+    write(key, gate, appends, trimmed_before, state, rest_of(ledger), '')
 end
 
 local function ended_before(ledger, start, moment) -- start counts from 1
@@ -135,12 +145,19 @@ local function ended_before(ledger, start, moment) -- start counts from 1
     return time + expiry * 1000000 < moment
 end
 
--- Entries of a ledger without those that ended before a moment.
-local function trimmed(ledger, moment)
+-- Whether an entry is a contact whose hold ended before a moment without a confirmation.
+local function lapsed_before(entries, start, moment)
+    local state = string.byte(entries, start + 30)
+    return state < SUPPRESSION and (state % STATES == HELD or state % STATES == RELEASED)
+        and ended_before(entries, start, moment)
+end
+
+-- Entries from a start on without those of which it holds that they may go at a moment.
+local function without(may_go, entries, first, moment)
     local kept = {}
-    for start = WIDTH + 1, #ledger, WIDTH do
-        if not ended_before(ledger, start, moment) then
-            kept[#kept + 1] = string.sub(ledger, start, start + WIDTH - 1)
+    for start = first, #entries, WIDTH do
+        if not may_go(entries, start, moment) then
+            kept[#kept + 1] = string.sub(entries, start, start + WIDTH - 1)
         end
     end
     return table.concat(kept)
@@ -288,7 +305,7 @@ local DONE, KNOWN, CONFLICT, STALE, MARKER, LEDGER_FULL, CORRUPT, CATALOG = 0, 1
 --        per spend: field c12, limit i8, need i8, units i8, counts c1, holds u4;
 --        per hold: expiry i8, decision, offer and placement c14
 -- answer: a code, or {code, profile, ledger, pools, then per known id: id, digest, record}
-local function commit(batch, keys, at, frame)
+local function commit(batch, keys, at, frame, lapsed)
     local marker_key, log, profile_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ledger_key, ids_key, pools_key, holds_key = keys[at + 4], keys[at + 5], keys[at + 6], keys[at + 7]
     local compare, gate, appends, slack, snapshot, max_age, max_entries, trim_before, edition, count, next =
@@ -354,20 +371,27 @@ local function commit(batch, keys, at, frame)
         end
         if new ~= '' then
             local entries
+            local rest = rest_of(ledger)
             local fits = #ledger + #new <= (max_entries + 1) * WIDTH
             if fits and (#ledger == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
                 entries = string.sub(ledger, WIDTH + 1)
             else
-                entries = trimmed(ledger, trim_before)
-                if #entries + #new > max_entries * WIDTH then
-                    return LEDGER_FULL
-                end
+                entries = without(ended_before, ledger, WIDTH + 1, trim_before)
                 if #entries < #ledger - WIDTH then
                     trimmed_before = math.max(trimmed_before, trim_before)
                 end
+                if lapsed and #entries + #new > max_entries * WIDTH then
+                    local kept = without(lapsed_before, entries, 1, lapsed)
+                    if #kept < #entries then
+                        entries, rest = kept, lapsing(rest, math.ceil(lapsed / 1000000))
+                    end
+                end
+                if #entries + #new > max_entries * WIDTH then
+                    return LEDGER_FULL
+                end
             end
             write_contacts = function()
-                write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, entries .. new)
+                write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest, entries .. new)
             end
         end
     elseif has_moved(ledger_key) then
@@ -401,6 +425,13 @@ local function commit(batch, keys, at, frame)
         redis.call('ZADD', holds_key, unpack(holds))
     end
     return DONE
+end
+
+-- keys: those of a commit
+-- frame: that of a commit, then the moment before which contacts that lapsed may go where there is no room otherwise i8
+-- answer: that of a commit
+local function commit_compacting(batch, keys, at, frame)
+    return commit(batch, keys, at, frame, (struct.unpack('<i8', frame, #frame - 7)))
 end
 
 -- Restore --------------------------------------------------------------------------------------------------------------
@@ -457,7 +488,7 @@ local function restore(batch, keys, at, frame)
     end
     remember(batch, current, remembered)
     if new ~= '' then
-        write(ledger_key, tightened(gate, batch.now), appends + #new / WIDTH, trimmed_before, state,
+        write(ledger_key, tightened(gate, batch.now), appends + #new / WIDTH, trimmed_before, state, rest_of(ledger),
             string.sub(ledger, WIDTH + 1) .. new)
     end
     for i = 1, spends do
@@ -604,9 +635,10 @@ local function mark(batch, keys, at, frame)
         gate = tightened(gate, batch.now)
     end
     if appended > 0 then
-        write(ledger_key, gate, appends + appended, trimmed_before, state, string.sub(ledger, WIDTH + 1))
+        write(ledger_key, gate, appends + appended, trimmed_before, state, rest_of(ledger),
+            string.sub(ledger, WIDTH + 1))
     elseif tightens then
-        redis.call('SETRANGE', ledger_key, 0, header(gate, appends, trimmed_before, state))
+        redis.call('SETRANGE', ledger_key, 0, header(gate, appends, trimmed_before, state, rest_of(ledger)))
     end
     for _, change in ipairs(changes) do
         redis.call('SETRANGE', ledger_key, change[1], change[2])
@@ -684,7 +716,7 @@ local CLOSED = 2 -- and DONE, CHANGED, MARKER, CORRUPT
 -- keys: marker, log, ledger, pools, holds, holds whose token went back
 -- frame: new entries u4; lengths of the ledger as it was read, of all entries, of dropped ones u4 u4 u4; these; record
 -- answer: a code
-local function rewrite(batch, keys, at, frame)
+local function rewrite(batch, keys, at, frame, lapsed)
     local marker_key, log, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local appended, read_length, entries_length, dropped_length, from = struct.unpack('<I4I4I4I4', frame)
     local read = string.sub(frame, from, from + read_length - 1)
@@ -714,9 +746,17 @@ local function rewrite(batch, keys, at, frame)
     end
     redis.call('XADD', log, '*', 't', 'c', 'r', record)
     local gate, appends, trimmed_before = struct.unpack('<i8i8i8', ledger)
-    write(ledger_key, tightened(gate, batch.now), appends + appended, trimmed_before, OPEN, entries)
+    write(ledger_key, tightened(gate, batch.now), appends + appended, trimmed_before, OPEN,
+        lapsing(rest_of(ledger), lapsed or 0), entries)
     settled(keys[at + 4], keys[at + 5], keys[at + 6], contacts, CLICKED, batch.now)
     return DONE
+end
+
+-- keys: those of a rewrite
+-- frame: the second before which contacts that lapsed are dropped u4 (0: none is), then that of a rewrite
+-- answer: a code
+local function rewrite_compacting(batch, keys, at, frame)
+    return rewrite(batch, keys, at, string.sub(frame, 5), (struct.unpack('<I4', frame)))
 end
 
 -- An identity is claimed before its profile is written and settled after: what crashes in between lapses, and no
@@ -1058,7 +1098,7 @@ end
 --        trimmed_before i8, entries u4 + bytes, absorbed u4 times u2 + bytes,
 --        ids u4 times: id c16, what is remembered u4 + bytes
 -- answer: a code
-local function absorb(batch, keys, at, frame, also)
+local function absorb(batch, keys, at, frame, also, lapsed)
     local marker_key, profile_key, ledger_key = keys[at + 1], keys[at + 2], keys[at + 3]
     local ids_key, merges_key = keys[at + 4], keys[at + 5]
     local loser, writes, expected, record, trimmed_before, entries, count, next =
@@ -1112,17 +1152,19 @@ local function absorb(batch, keys, at, frame, also)
         redis.call('SET', profile_key, record)
     end
     write(ledger_key, tightened(gate, batch.now), appends + #entries / WIDTH, math.max(trimmed_here, trimmed_before),
-        #card.pending > 0 and EXPECTING or OPEN, string.sub(ledger, WIDTH + 1) .. entries)
+        #card.pending > 0 and EXPECTING or OPEN, lapsing(rest_of(ledger), lapsed or 0),
+        string.sub(ledger, WIDTH + 1) .. entries)
     write_card(merges_key, card)
     return DONE
 end
 
 -- keys: those of an absorb, log, consents
--- frame: what to do about consents, then that of an absorb
+-- frame: the second before which contacts of the loser that lapsed may be missing u4, what to do about consents, then that
+--        of an absorb
 -- answer: a code
 local function absorb_with_consents(batch, keys, at, frame)
-    local also, rest = consenting(keys[at + 6], keys[at + 7], frame)
-    return absorb(batch, keys, at, rest, also)
+    local also, rest = consenting(keys[at + 6], keys[at + 7], string.sub(frame, 5))
+    return absorb(batch, keys, at, rest, also, (struct.unpack('<I4', frame)))
 end
 
 -- keys: marker, profile, ledger, ids, merges of the loser
@@ -1143,7 +1185,7 @@ local function close(batch, keys, at, winner)
         local gate, appends = struct.unpack('<i8i8', ledger)
         local current, previous = generations(batch, ids_key)
         redis.call('DEL', profile_key, current, previous)
-        write(ledger_key, gate, appends, 0, MOVED, '')
+        write(ledger_key, gate, appends, 0, MOVED, NONE6, '')
         card.closed, card.absorbed = 1, {}
         write_card(merges_key, card)
     end
@@ -1412,4 +1454,12 @@ end
 
 local function takt_close_v2(keys, args)
     return each(keys, args, 6, close_with_consents)
+end
+
+local function takt_commit_v2(keys, args)
+    return each(keys, args, 7, commit_compacting, CORRUPT)
+end
+
+local function takt_rewrite_v2(keys, args)
+    return each(keys, args, 6, rewrite_compacting, CORRUPT)
 end

@@ -42,6 +42,8 @@ NAMES: Final = (
     "takt_seal_v2",
     "takt_absorb_v2",
     "takt_close_v2",
+    "takt_commit_v2",
+    "takt_rewrite_v2",
 )
 SOURCE: Final = files("takt.redis").joinpath("functions.lua").read_text(encoding="utf-8")
 

@@ -86,13 +86,15 @@ class RedisMerging:
             *(person.marker, person.profile, person.ledger, person.ids, person.merges),
             *(person.log, person.consents),
         )
+        (left,) = np.frombuffer(estate.ledger, HEADER, 1)
         parts = [
+            _LENGTH.pack(int(left["lapsed_before_s"])),
             frames.consenting(consents, changes),
             _short(loser),
             b"\0" if record is None else b"\1",
             _long(expected or b""),
             _long(record or b""),
-            _TIME.pack(int(np.frombuffer(estate.ledger, HEADER, 1)["trimmed_before_us"][0])),
+            _TIME.pack(int(left["trimmed_before_us"])),
             _long(estate.ledger[WIDTH:]),
             _LENGTH.pack(len(estate.absorbed)),
             *(_short(one) for one in estate.absorbed),

@@ -210,7 +210,7 @@ class RedisStore:
             units.append(Unit(person.partition, touched, frames.group(group)))
         if self.totals.closed and any(group.spends for group in groups):
             raise StoreError(f"{self._wire.shown}: is another server than before; totals wait until all is put back")
-        answers = self._calls.run("commit", "takt_commit_v1", units)
+        answers = self._calls.run("commit", "takt_commit_v2", units)
         self._journal.committed(
             (unit, group.spends)
             for unit, group, (code, _) in zip(units, groups, answers, strict=True)
@@ -284,7 +284,7 @@ class RedisStore:
             person = self.keys_of(rewrite.profile_id)
             touched = (person.marker, person.log, person.ledger, person.pools, person.holds, person.returned)
             units.append(Unit(person.partition, touched, frames.rewrite(rewrite)))
-        return [frames.rewrite_outcome(code) for code in self._calls.codes("rewrite", "takt_rewrite_v1", units)]
+        return [frames.rewrite_outcome(code) for code in self._calls.codes("rewrite", "takt_rewrite_v2", units)]
 
     def _notice(self) -> None:
         """Ask the server anything: where it is another one than before, that is seen to first."""

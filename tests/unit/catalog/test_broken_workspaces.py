@@ -21,6 +21,7 @@ CATALOG_CASES = [
     ("unit: EUR", "unit:", "unit", "has no value"),
     ("unit: EUR", "currency: EUR", "currency", "unknown key 'currency'"),
     ("max_entries: 64", "max_entries: 2", "ledger.max_entries", "a whole number from 8 to 16384"),
+    ("keep: 35d", "keep: 35d, late: 1h", "ledger.late", "is 1h; from 1d to 35d is allowed"),
     ("keep: 35d", "keep: 7d", "ledger.keep", "is 7d; from 35d to 3650d is allowed"),
     ("exponent: 1.0", "exponent: 0", "arbitration.exponent", "a number above 0 is needed"),
     ("annoyance_cost: 0.5", "annoyance_cost: -1", "arbitration.annoyance_cost", "a number of at least 0"),

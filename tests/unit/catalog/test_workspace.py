@@ -40,7 +40,7 @@ def test_nothing_to_complain_about() -> None:
 def test_settings(catalog: Catalog) -> None:
     """What is given once."""
     assert ("minimal", "Europe/Berlin", "de-DE") == (catalog.name, catalog.project_zone, catalog.default_locale)
-    assert (64, 35 * DAY_US) == (catalog.max_entries, catalog.keep_us)
+    assert (64, 35 * DAY_US, 2 * DAY_US) == (catalog.max_entries, catalog.keep_us, catalog.late_us)
     assert (1.0, 0.5, "EUR") == (
         catalog.arbitration.exponent,
         catalog.arbitration.annoyance_cost,

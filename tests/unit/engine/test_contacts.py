@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from takt.clock import DAY_US, HOUR_US, MINUTE_US
+from takt.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.contact import BackfillOutcome, CapState, ContactState, OutsideContact, Person, Reset
+from takt.domain.decision import person_address
 from takt.domain.feedback import FeedbackEvent
 from takt.domain.merge import MergeStep
 from takt.domain.reasons import Reason
@@ -16,6 +18,7 @@ from takt.domain.request import Identity
 from takt.engine.contacts import Contacts
 from takt.errors import InvalidRequestError, NotFoundError, RecordError
 from takt.identity import anonymous_id
+from takt.memory.ledger import Ledger
 from takt.v1 import log_pb2
 from tests.unit.engine.conftest import MONDAY_NOON_US, World, offers_of
 
@@ -318,6 +321,24 @@ def test_backfill_is_bounded(world: World) -> None:
     assert [BackfillOutcome.REJECTED] == backfilled(world, many[64])
     world.clock.advance(36 * DAY_US)
     assert [BackfillOutcome.ADDED] == backfilled(world, outside("later", counted_us=world.clock.now_us()))
+
+
+def test_backfill_drops_what_lapsed_for_want_of_room(world: World) -> None:
+    """As a decision would: what nobody confirmed goes, and the ledger says so; nothing of it is logged as taken out."""
+    world.catalog = replace(world.catalog, caps=())
+    world.engine = world.replica()
+    for n in range(3):
+        offered(world, f"r{n}")
+    world.clock.advance(3 * DAY_US)
+    now_us = world.clock.now_us()
+
+    many = [outside(f"c{n}", counted_us=now_us) for n in range(64)]
+    assert [BackfillOutcome.ADDED] * 61 == backfilled(world, *many[:61])
+    assert 64 == len(world.contacts())
+    assert [BackfillOutcome.ADDED] == backfilled(world, many[61])
+
+    header = Ledger.parse(world.store.ledgers[person_address("p")])
+    assert (62, -(-(now_us - world.catalog.lapsed_us) // SECOND_US)) == (len(header.entries), header.lapsed_before_s)
 
 
 def test_change_is_made_anew_on_what_others_wrote(world: World) -> None:

@@ -23,6 +23,7 @@ ORDER: Final = {
     "CAP_GROUP": 180,
     "CAP_OFFER": 190,
 }
+DAY: Final = 86_400_000_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -92,6 +93,16 @@ class Policy:
     caps: tuple[Cap, ...]
     max_entries: int
     keep: int
+    late: int
+    """How long a contact whose hold ended unconfirmed can be confirmed in any case."""
+
+    @property
+    def lapsed(self) -> int:
+        """How long such a contact is kept in any case: as long as anything looks back on it."""
+        spans = {"day": 2 * DAY, "week": 8 * DAY, "month": 32 * DAY}
+        reach = [spans.get(str(cap.window), cap.window) for cap in self.caps if cap.counts == "decision"]
+        longest = max([int(span) for span in reach] + [self.gap] + [channel.gap for channel in self.channels.values()])
+        return min(self.keep, max(self.late, longest + DAY if longest else 0))
 
 
 @dataclass(frozen=True)
@@ -174,6 +185,11 @@ def counts(contact: Contact, event: str, now: int) -> bool:
     }[event]
 
 
+def lapsed(policy: Policy, contact: Contact, now: int) -> bool:
+    """Whether a contact may be dropped because nobody confirmed it in time, and nothing looks back on it."""
+    return contact.state in {HELD, RELEASED} and contact.ends < now - policy.lapsed
+
+
 def unit(contact: Contact, scope: str, number: int) -> object:
     """What makes two contacts one for a scope."""
     return {
@@ -232,7 +248,7 @@ def all_of(policy: Policy, book: Book, contact: Contact, now: int) -> list[Why]:
         if first <= minute < last if first < last else (minute >= first or minute < last):
             found.append(Why("QUIET_HOURS"))
     oldest = now - policy.keep
-    kept = [c for c in book.contacts if c.ends >= oldest]
+    kept = [c for c in book.contacts if c.ends >= oldest and not lapsed(policy, c, now)]
     standing = [s for s in book.suppressions if s.ends is None or s.ends >= oldest]
     if len(kept) + len(standing) >= policy.max_entries:
         found.append(Why("LEDGER_FULL"))

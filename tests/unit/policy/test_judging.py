@@ -83,6 +83,8 @@ class Case:
     placement: int
     max_entries: int
     gap_all: int
+    lapsed: int = KEPT
+    known: int = 0
 
 
 def counted(entry: Seen, counts: int) -> bool:
@@ -138,6 +140,17 @@ def in_hand(case: Case, scope: int, moment: int) -> bool:
     return any(e.placement == case.placement if scope == 2 else e.channel == case.channel for e in mine)
 
 
+def crowded(case: Case) -> bool:
+    """Whether nothing fits into the ledger, or contacts may be missing that something in force looks back on."""
+    unconfirmed = [e for e in case.entries if e.state in (0, 3)]
+    gone = [e for e in case.entries if e.ends < NOW - KEPT] + [e for e in unconfirmed if e.ends < NOW - case.lapsed]
+    if len(case.entries) - len(set(map(id, gone))) >= case.max_entries:
+        return True
+    starts = [NOW - gap for gap in (*case.gaps, case.gap_all)]
+    starts += [NOW - cap.width if cap.width else cap.window[0] for cap in case.caps if cap.counts == 0]
+    return case.known > min([NOW, *starts])
+
+
 def timing_verdict(case: Case, t: int) -> int:
     """The first reason, in the order of judgement, that closes a timing for every offer."""
     moment = case.moments[t]
@@ -145,7 +158,7 @@ def timing_verdict(case: Case, t: int) -> int:
         return 100
     if case.quiet[t]:
         return 120
-    if sum(e.ends >= NOW - KEPT for e in case.entries) >= case.max_entries:
+    if crowded(case):
         return 130
     if not in_hand(case, 1, moment):
         gaps = {channel: max(gap, case.gap_all) for channel, gap in enumerate(case.gaps) if channel == case.channel}
@@ -212,6 +225,8 @@ cases = st.builds(
     placement=st.integers(0, PLACEMENTS - 1),
     max_entries=st.sampled_from([3, 100, 100, 100]),
     gap_all=st.sampled_from([0, 0, 0, 10]),
+    lapsed=st.sampled_from([KEPT, 20, 0]),
+    known=st.sampled_from([0, 0, 0, 951, 970, 996, NOW]),
 )
 
 
@@ -234,6 +249,7 @@ def as_terms(case: Case) -> Terms:
         valid_until_us=np.array(VALID_UNTIL, np.int64),
         max_entries=case.max_entries,
         keep_us=KEPT,
+        lapsed_us=case.lapsed,
         gap_all_us=case.gap_all,
     )
 
@@ -244,7 +260,7 @@ def as_spot(case: Case) -> Spot:
     moments = np.array(
         [(m, m + 1, o, q, True, True) for m, o, q in zip(case.moments, case.open, case.quiet, strict=True)], MOMENT
     )
-    return Spot(np.uint64(case.decision), case.channel, case.placement, NOW, moments, window)
+    return Spot(np.uint64(case.decision), case.channel, case.placement, NOW, moments, window, case.known)
 
 
 def nonsense() -> tuple[Verdicts, Recent]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from takt.clock import DAY_US
+from takt.clock import DAY_US, SECOND_US
 from takt.domain.audit import AuditSummary, Finding, FindingKind, Unreadable
 from takt.domain.decision import person_address
 from takt.domain.ledger import HEADER, WIDTH
@@ -387,6 +387,7 @@ class Audit:
         bounds = replace(
             self._bounds,
             ledger_since_us=max(int(header["trimmed_before_us"]), now_us - self._force.catalog.keep_us),
+            lapsed_since_us=int(header["lapsed_before_s"]) * SECOND_US,
             log_since_us=log_since_us,
         )
         deeds = [deed for deed in _deeds(whole) if deed.position.ms * MS_US >= log_since_us]

@@ -23,6 +23,8 @@ class Bounds:
 
     ledger_since_us: int = 0
     """Contacts that ended before may be missing in the ledger."""
+    lapsed_since_us: int = 0
+    """Contacts whose hold ended before without a confirmation may be missing in the ledger."""
     log_since_us: int = 0
     """The log has no deed before this moment; 0: it has all."""
     deferred_us: int = 0
@@ -123,7 +125,9 @@ def _would_be_logged(entry: np.void, bounds: Bounds) -> bool:
 
 def _would_be_kept(one: Expected, bounds: Bounds) -> bool:
     """Whether the ledger would have a contact of the log."""
-    return max(one.counted_us, one.hold_expires_us) >= bounds.ledger_since_us
+    waits = one.state in (EntryState.HELD, EntryState.RELEASED) or not one.sure
+    since_us = max(bounds.ledger_since_us, bounds.lapsed_since_us) if waits else bounds.ledger_since_us
+    return max(one.counted_us, one.hold_expires_us) >= since_us
 
 
 def _pair(entry: np.void, one: Expected) -> list[Difference]:

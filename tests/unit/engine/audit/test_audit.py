@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +22,15 @@ from takt.engine.audit import audit as auditing
 from takt.engine.audit.audit import Audit, Auditor
 from takt.engine.contacts import Contacts
 from takt.errors import InvalidRequestError, NotFoundError
+from takt.memory.ledger import Ledger
+from tests.unit.engine.conftest import World
 from tests.unit.engine.test_link import named, shown_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from takt.catalog.snapshot import Catalog
     from takt.domain.log import LogEntry
-    from tests.unit.engine.conftest import World
 
 LOGIN = Identity("login", "anna")
 
@@ -199,6 +202,28 @@ def test_what_the_ledger_no_longer_keeps_is_not_missed(world: World) -> None:
     world.clock.advance(world.catalog.keep_us + HOUR_US)
 
     assert 0 == audited(world)[1].findings
+
+
+def test_what_lapsed_and_was_dropped_is_not_missed(minimal: Catalog) -> None:
+    """A ledger that made room for others is as whole as it can be; a confirmed contact that is gone is still told."""
+    world = World(replace(minimal, caps=(), max_entries=8))
+    named(world, "a")
+    confirmed = shown_to(world, "seen", "a")
+    events(world, confirmed, "impression")
+    for n in range(12):
+        world.clock.advance(DAY_US)
+        shown_to(world, f"r{n}", "a")
+    header = Ledger.parse(world.store.ledgers[person_address("a")])
+    assert 0 < header.lapsed_before_s
+    assert 13 > len(header.entries)
+    assert 0 == audited(world)[1].findings
+
+    tamper(world, "a", lambda entries: entries[entries["state"] == EntryState.HELD])
+
+    (found,) = audited(world)[0]
+    assert FindingKind.MISSING_IN_LEDGER is found.kind
+    assert found.contact is not None
+    assert confirmed == found.contact.decision_id
 
 
 def test_a_ledger_that_cannot_be_read_is_told(world: World) -> None:

@@ -169,6 +169,16 @@ def test_what_the_ledger_may_have_dropped_is_not_missed() -> None:
     assert [FindingKind.MISSING_IN_LEDGER] == kinds(b"", decided(), ledger_since_us=ended_us)
 
 
+def test_what_lapsed_may_have_been_dropped_is_not_missed() -> None:
+    """A contact that nobody confirmed, whose hold ended before the ledger says; one that was confirmed is missing."""
+    since_us = NOON_US + 45 * MINUTE_US + 1
+    assert [] == kinds(b"", decided(), lapsed_since_us=since_us)
+    assert [] == kinds(b"", decided(), happened("not_shown"), lapsed_since_us=since_us)
+    assert [] == kinds(b"", decided(), happened("impression", "ORPHAN"), lapsed_since_us=since_us)
+    assert [FindingKind.MISSING_IN_LEDGER] == kinds(b"", decided(), lapsed_since_us=since_us - 1)
+    assert [FindingKind.MISSING_IN_LEDGER] == kinds(b"", decided(), happened("impression"), lapsed_since_us=since_us)
+
+
 def test_what_the_log_may_have_lost_is_not_foreign() -> None:
     """A contact that may have been decided, or added, before the log begins is not foreign."""
     assert [] == kinds(entry(), log_since_us=NOON_US - HOUR_US, deferred_us=HOUR_US + 1)
