@@ -54,7 +54,11 @@ def main() -> None:
             for name, scene in _scenes(bench, usual, arguments).items():
                 if not chosen & set(SCENES) or name in chosen:
                     at = time.time()
-                    scene()
+                    try:
+                        scene()
+                    finally:
+                        # what was measured stays, whatever becomes of the rest
+                        report.write(bench, took_s=time.time() - begun, data=str(arguments.data), last=name)
                     bench.say(f"{name}: {time.time() - at:.0f} s")
     if "bytes_per_profile" not in bench.notes.rounds:
         bench.notes.add("bytes_per_profile", bench.notes.median("bytes_per_profile_of_20k"))

@@ -51,10 +51,11 @@ def main() -> None:
 
 def _run(run: dict[str, Any]) -> str:
     kind = "quick run" if run["quick"] else "run"
+    ended = f" It ended after the scene `{run['ended_after']}`, before the others." if run["ended_after"] else ""
     return (
         f"A {kind} of {run['rounds']} rounds on {run['at'][:10]}, commit `{run['commit']}`, in {run['took_s']} s: "
         f"{run['cores']} cores ({run['processor']}), Python {run['python']}, grpcio {run['grpcio']}, "
-        f"ONNX Runtime {run['onnxruntime']}."
+        f"ONNX Runtime {run['onnxruntime']}.{ended}"
     )
 
 

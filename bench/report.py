@@ -27,8 +27,8 @@ SHARES: Final = {
 """Which stages of the service's metrics belong to what; what is left is front end, protobuf and waiting."""
 
 
-def write(bench: Bench, *, took_s: float, data: str) -> None:
-    """Keep everything in the results' file."""
+def write(bench: Bench, *, took_s: float, data: str, last: str | None = None) -> None:
+    """Keep everything in the results' file; `last` is the scene after which a run that goes on, or went wrong, was."""
     told: dict[str, Any] = dict(bench.notes.figures())
     told["not_measured"] = bench.notes.missing
     told["absolutes"] = bench.notes.absolutes()
@@ -40,6 +40,7 @@ def write(bench: Bench, *, took_s: float, data: str) -> None:
         "seconds_per_run": bench.seconds,
         "quick": bench.quick,
         "took_s": round(took_s),
+        "ended_after": last,
         "data": data,
         "cores": os.cpu_count(),
         "load_at_the_end": os.getloadavg()[0],
@@ -49,7 +50,9 @@ def write(bench: Bench, *, took_s: float, data: str) -> None:
         "onnxruntime": onnxruntime.__version__,
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    written = RESULTS.with_suffix(".new")
+    written.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    written.replace(RESULTS)
 
 
 def deciders(notes: Notes) -> list[str]:
