@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proofs import adapting, estimating, export, learning, log_scale, planting, propensities
+from tests.proofs import adapting, estimating, export, learning, log_scale, planting, propensities, simulation
 from tests.proofs.figures import SHOWN, Figures
 
 KILLS = 20
@@ -56,6 +56,7 @@ PARTS: tuple[Callable[[Figures, bool], None], ...] = (
     drawn_again,
     exported,
     at_scale,
+    simulation.simulation,
 )
 """What is proved, in this order: each takes the figures and whether to be quick."""
 

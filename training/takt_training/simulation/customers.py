@@ -24,6 +24,8 @@ HALF_LIFE_DAYS: Final = 10.0
 """Within which half of the pressure of a contact has faded."""
 SEGMENTS: Final = ("compact", "family", "premium", "van")
 COMPACT, FAMILY, PREMIUM, VAN = range(4)
+FAR: Final = 23
+"""Weeks and months that are not told apart any more."""
 NO_LEASE: Final = np.inf
 
 
@@ -69,6 +71,27 @@ class Situations:
 
     def __len__(self) -> int:
         return len(self.week)
+
+    @property
+    def car_years(self) -> Ints:
+        """Whole years of the car."""
+        return self.car_age.astype(np.int64)
+
+    @property
+    def lease_months(self) -> Floats:
+        """Whole months until the lease ends, at most `FAR`; infinite without a lease."""
+        months = np.floor(self.lease_days / 30)
+        return np.where(np.isfinite(months), np.minimum(months, FAR), np.inf)
+
+    @property
+    def service_weeks(self) -> Ints:
+        """Whole weeks until the service is due, 0 to `FAR`."""
+        return np.clip(self.service_days // WEEK_DAYS, 0, FAR).astype(np.int64)
+
+    @property
+    def overdue_weeks(self) -> Ints:
+        """Whole weeks since it was, 0 to `FAR`."""
+        return np.clip(-self.service_days // WEEK_DAYS, 0, FAR).astype(np.int64)
 
     def take(self, rows: Ints | Bools) -> Self:
         """Some of them."""

@@ -51,11 +51,10 @@ def profiles(catalog: Catalog, known: Situations) -> Floats32:
     """What a model sees of some people, float32 [n, P]: as the service makes it of their records."""
     section = catalog.spec.profile
     rows = np.repeat(section.default, len(known))
-    for feature in (*BOOLS, *FLOATS):
-        column = getattr(known, feature).astype(np.float64)
+    columns = {feature: getattr(known, feature) for feature in (*BOOLS, *FLOATS)}
+    columns |= {feature: getattr(known, name) for feature, name in INTS.items()}
+    for feature, column in columns.items():
         put_column(section, rows, feature, np.where(np.isfinite(column), column, np.nan))
-    for feature, name in INTS.items():
-        put_column(section, rows, feature, getattr(known, name))
     put_column(section, rows, "segment", known.segment + 1)
     return model_matrix(section, rows, 0)
 

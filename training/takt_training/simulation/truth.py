@@ -30,7 +30,7 @@ OFFERS: Final = (
     *("inspection", "tyres", "lease_renewal", "test_drive", "roof_box", "insurance", "battery_check", "car_wash"),
 )
 INSPECTION, TYRES, LEASE, DRIVE, BOX, INSURANCE, BATTERY, WASH = range(8)
-VALUES: Final = np.array([60.0, 40.0, 260.0, 120.0, 40.0, 70.0, 50.0, 10.0])
+VALUES: Final = np.array([50.0, 34.0, 220.0, 100.0, 34.0, 58.0, 42.0, 8.0])
 """What a booking brings, EUR, by offer."""
 TIMINGS: Final = ("now", "evening", "morning")
 NOW, EVENING, MORNING = range(3)
@@ -108,24 +108,24 @@ def lifts(known: Situations) -> Floats:
     season = 0.4 + 0.6 * tent(known.week, 13, 12)
     holiday = 0.7 + 0.6 * tent(known.week, 20, 12)
     lift = np.empty((len(known), len(OFFERS)))
-    lift[:, INSPECTION] = np.where(known.service_days < -20, 0.14, 0.004)
-    lift[:, TYRES] = season * np.where(known.km_year > 14, 0.004, np.where(known.urban, 0.09, 0.01))
+    lift[:, INSPECTION] = np.where(known.service_days < -20, 0.17, 0.004)
+    lift[:, TYRES] = season * np.where(known.km_year > 14, 0.004, np.where(known.urban, 0.11, 0.012))
     closing = (known.lease_days >= 40) & (known.lease_days < 130)
-    lift[:, LEASE] = np.where(closing, 0.07 * np.where(premium, 1.4, 1.0) * np.where(keen, 1.5, 0.8), 0.0005)
+    lift[:, LEASE] = np.where(closing, 0.085 * np.where(premium, 1.4, 1.0) * np.where(keen, 1.5, 0.8), 0.0005)
     old = np.where(leased, known.lease_days < 250, known.car_age >= 5)
     lift[:, DRIVE] = rise * np.where(
-        old & known.urban & ~known.electric, np.where(keen, 0.1, 0.03), np.where(old & premium, 0.02, 0.002)
+        old & known.urban & ~known.electric, np.where(keen, 0.12, 0.036), np.where(old & premium, 0.024, 0.002)
     )
-    lift[:, BOX] = holiday * np.where(family & (known.children >= 1), np.where(known.electric, 0.03, 0.15), 0.004)
+    lift[:, BOX] = holiday * np.where(family & (known.children >= 1), np.where(known.electric, 0.036, 0.18), 0.004)
     lift[:, INSURANCE] = np.where(
-        ~leased & (known.car_age >= 1.5) & (known.car_age < 6), np.where(known.km_year > 17, 0.13, 0.06), 0.003
+        ~leased & (known.car_age >= 1.5) & (known.car_age < 6), np.where(known.km_year > 17, 0.155, 0.072), 0.003
     )
     lift[:, BATTERY] = np.where(
         known.electric,
         0.0,
-        np.where((known.car_age >= 6) & ~known.urban, 0.14, np.where(known.car_age >= 6, 0.03, 0.003)),
+        np.where((known.car_age >= 6) & ~known.urban, 0.17, np.where(known.car_age >= 6, 0.036, 0.003)),
     )
-    lift[:, WASH] = np.where(known.urban & (known.car_age < 4), 0.14, 0.01) * np.where(premium, 1.4, 1.0)
+    lift[:, WASH] = np.where(known.urban & (known.car_age < 4), 0.17, 0.012) * np.where(premium, 1.4, 1.0)
     return lift
 
 

@@ -32,6 +32,10 @@ FEATURES: Final[Mapping[str, Any]] = {
         {"name": "lease_days", "type": "float", "description": "days until the lease ends; none without a lease"},
         {"name": "service_days", "type": "float", "description": "days until the service is due; below 0: overdue"},
         {"name": "visits_30d", "type": "int"},
+        {"name": "car_years", "type": "int", "description": "whole years of the car"},
+        {"name": "lease_months", "type": "int", "description": "whole months until the lease ends; 23: or more"},
+        {"name": "service_weeks", "type": "int", "description": "whole weeks until the service is due; 23: or more"},
+        {"name": "overdue_weeks", "type": "int", "description": "whole weeks since it was"},
         {"name": "pressure", "type": "float", "description": "contacts, each halved every ten days"},
     ],
     "context": [{"name": "channel", "type": "category", "values": ["app"], "source": "service"}],
@@ -42,8 +46,15 @@ FEATURES: Final[Mapping[str, Any]] = {
 }
 BOOLS: Final = ("urban", "informal", "app", "electric")
 FLOATS: Final = ("km_year", "car_age", "lease_days", "service_days", "pressure")
-INTS: Final = {"children": "children", "visits_30d": "visits"}
-"""Features of a profile and the columns of `Situations` that they are; names are the same where only one is given."""
+INTS: Final = {
+    "children": "children",
+    "visits_30d": "visits",
+    **{name: name for name in ("car_years", "lease_months", "service_weeks", "overdue_weeks")},
+}
+"""Features of a profile and the columns of `Situations` that they are; names are the same where only one is given.
+
+What matters in steps is told in whole years, months and weeks as well, as somebody would who knows the business.
+"""
 DEPARTMENTS: Final = ("workshop", "workshop", "sales", "sales", "extras", "extras", "workshop", "extras")
 """Of each offer."""
 

@@ -237,7 +237,8 @@ def put(served: Served, names: list[str], known: Situations) -> None:
 def plain(name: str, known: Situations, row: int) -> Mapping[str, Any]:
     """One profile as JSON has it."""
     features: dict[str, bool | int | float | str] = {feature: bool(getattr(known, feature)[row]) for feature in BOOLS}
-    features |= {feature: int(getattr(known, column)[row]) for feature, column in INTS.items()}
+    whole = {feature: getattr(known, column)[row] for feature, column in INTS.items()}
+    features |= {feature: int(number) for feature, number in whole.items() if np.isfinite(number)}
     features |= {
         feature: float(getattr(known, feature)[row]) for feature in FLOATS if np.isfinite(getattr(known, feature)[row])
     }
