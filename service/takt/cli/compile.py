@@ -32,7 +32,7 @@ def compile_kernels() -> None:
       takt compile
       TAKT_KERNEL_CACHE=/opt/takt/kernels takt compile
 
-    Takes about half a minute the first time, and a second where they are compiled already. Meant for the end of an
+    Takes a minute or two the first time, and a second where they are compiled already. Meant for the end of an
     installation, or for the building of an image: set TAKT_KERNEL_CACHE there and where the service runs.
     """  # noqa: D301 - the \b are click's: keep these lines as they are
     begun = time.monotonic()

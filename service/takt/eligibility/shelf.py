@@ -1,133 +1,155 @@
-"""What rules need of a catalog's offers, prepared once per catalog: it is the same for every batch."""
+"""What rules need of a catalog, prepared once per catalog: it is the same for every batch."""
 
 from __future__ import annotations
 
+import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from takt.catalog.rules import Source
-from takt.catalog.rules.expressions import Expression, Field, Now, parts
-from takt.eligibility.evaluation import Evaluation, Ints, Result, Values
+from takt.eligibility.running import Bools, Floats, Ints, Program, Registers, Table
+from takt.eligibility.sheet import Sheet
 from takt.features.columns import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import numpy.typing as npt
 
-    from takt.catalog.rules import Program
+    from takt.catalog.rules import Program as Rule
     from takt.catalog.snapshot import Catalog
+    from takt.features.section import Section
 
-FEW: Final = 4
-"""A program that reads offers, for fewer than one in so many of them, is evaluated for these alone."""
+RULE, VALUE, WEIGHT = range(3)
+
+APPLIED: Final = np.dtype(
+    [
+        ("what", "<i8"),  # RULE, VALUE or WEIGHT
+        ("index", "<i8"),  # position in the catalog's rules; 0 for the others
+        ("at", "<i8"),  # its register
+        ("step", "<i8"),  # 0 if it is the same for every offer
+        ("first", "<i8"),  # its offers, in a list of such lists
+        ("count", "<i8"),
+        ("times", "<f8"),  # a weight's factor
+    ]
+)
+"""What a program yields for some offers."""
+
+STAGE: Final = np.dtype([("index", "<i8"), ("at", "<i8")])
+"""A stage that has a rule, and the register of the rule."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Applied:
-    """A program and the offers that it is for."""
+class Room(threading.local):
+    """Registers, once for every thread: a batch leaves its values in them."""
 
-    index: int
-    """Which of the catalog's rules or weights it is; for a value, the first offer that it gives."""
-    program: Program
-    offers: Ints | None
-    """int64 [o], positions in the catalog; None = all."""
-    columns: Columns | None
-    """Features of these offers, where evaluating it for all would be a waste."""
+    def __init__(self, sheet: Sheet) -> None:
+        self.registers: Registers = sheet.registers()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shelf:
-    """A catalog's offers and the programs over them."""
+    """A catalog's rules over its offers O, for rows of two sections."""
 
-    columns: Columns
-    """Features of all offers."""
-    known: dict[int, Result]
-    """Results of expressions that depend on nothing but the offer, by `id`."""
-    rules: tuple[Applied, ...]
-    """Eligibility, in the catalog's order."""
-    values: tuple[Applied, ...]
-    weights: tuple[Applied, ...]
+    program: Program
+    applied: Table
+    """`APPLIED`: eligibility, values, weights, each in the catalog's order."""
+    offers: Ints
+    """Positions in the catalog, list after list."""
+    value: Floats
+    """float64 [O]: of offers without an expression."""
+    weight: Floats
+    """float64 [O]: product of the weights that apply always."""
+    valid_from_us: Ints
+    valid_until_us: Ints
+    stage_program: Program
+    stages: Table
+    """`STAGE`, in the catalog's order."""
+    _room: Room = field(repr=False)
+    _stage_room: Room = field(repr=False)
 
-    def evaluation(self, profile: Columns | None, context: Columns | None, now_us: int | Ints) -> Evaluation:
-        """An evaluation over rows and all offers."""
-        return Evaluation(profile=profile, context=context, offers=self.columns, now_us=now_us, known=self.known)
+    @property
+    def registers(self) -> Registers:
+        """Where this thread runs `program`."""
+        return self._room.registers
+
+    @property
+    def stage_registers(self) -> Registers:
+        """Where this thread runs `stage_program`."""
+        return self._stage_room.registers
 
 
-_shelves: weakref.WeakKeyDictionary[Catalog, Shelf] = weakref.WeakKeyDictionary()
+_shelves: weakref.WeakKeyDictionary[Catalog, dict[tuple[Section, Section], Shelf]] = weakref.WeakKeyDictionary()
 
 
-def shelf(catalog: Catalog) -> Shelf:
-    """The shelf of a catalog; made on first use, dropped with the catalog."""
-    made = _shelves.get(catalog)
+def shelf(catalog: Catalog, profile: Section, context: Section) -> Shelf:
+    """The shelf of a catalog for rows of these sections; made on first use, dropped with the catalog.
+
+    The sections are the catalog's own, or those of a log that was written under an older feature spec.
+    """
+    of_catalog = _shelves.get(catalog)
+    if of_catalog is None:
+        of_catalog = _shelves[catalog] = {}
+    made = of_catalog.get((profile, context))
     if made is None:
-        made = _shelves[catalog] = _prepare(catalog)
+        made = of_catalog[profile, context] = _prepare(catalog, profile, context)
     return made
 
 
-def results(batch: Evaluation, applied: Iterable[Applied]) -> Iterator[tuple[Applied, Result]]:
-    """Each program's result, broadcastable to rows `[R]` and the offers `[o]` that it is for."""
-    for one in applied:
-        if one.columns is not None:
-            yield one, batch.over(one.columns).result(one.program.root)
+def _prepare(catalog: Catalog, profile: Section, context: Section) -> Shelf:
+    """Write all programs out."""
+    sheet = Sheet(profile, context, Columns(catalog.spec.offer, catalog.offer_table))
+    sets: dict[bytes, tuple[int, int, Ints]] = {}
+    """Distinct sets of offers: number, where the list begins, the list."""
+    listed = 0
+    applied = []
+
+    def apply(what: int, index: int, rule: Rule, chosen: Bools, times: float = 1.0) -> None:
+        nonlocal listed
+        key = chosen.tobytes()
+        if key not in sets:
+            sets[key] = len(sets), listed, np.flatnonzero(chosen)
+            listed += len(sets[key][2])
+        number, first, offers = sets[key]
+        register = sheet.write(rule.root, offers, number)
+        applied.append((what, index, *register, first, len(offers), times))
+
+    for k, declared in enumerate(catalog.rules):
+        apply(RULE, k, declared.program, catalog.rule_offers[k])
+    for rule, chosen in _value_rules(catalog):
+        apply(VALUE, 0, rule, chosen)
+    weight = np.ones(len(catalog.offers))
+    for one in catalog.weights:
+        if one.rule is None:
+            weight[one.offers] *= one.times
         else:
-            values, errors = batch.result(one.program.root)
-            yield one, (_picked(values, one.offers), None if errors is None else _picked(errors, one.offers))
+            apply(WEIGHT, 0, one.rule.program, one.offers, one.times)
+    for_stages = Sheet(profile, context, None)
+    nothing = np.zeros(0, np.int64)
+    stages = [
+        (j, for_stages.write(stage.rule.program.root, nothing, 0).at)
+        for j, stage in enumerate(catalog.stages)
+        if stage.rule is not None
+    ]
+    return Shelf(
+        program=sheet.program(),
+        applied=np.array(applied, APPLIED),
+        offers=np.concatenate([nothing, *(offers for _, _, offers in sets.values())]),
+        value=np.array(catalog.value, np.float64),
+        weight=weight,
+        valid_from_us=np.array(catalog.valid_from_us, np.int64),
+        valid_until_us=np.array(catalog.valid_until_us, np.int64),
+        stage_program=for_stages.program(),
+        stages=np.array(stages, STAGE),
+        _room=Room(sheet),
+        _stage_room=Room(for_stages),
+    )
 
 
-def _picked(array: Values, offers: Ints | None) -> Values:
-    """The columns of `offers`, where the array has columns."""
-    return array[:, offers] if offers is not None and array.ndim == 2 and array.shape[1] > 1 else array
-
-
-def _prepare(catalog: Catalog) -> Shelf:
-    """Sort programs by what they depend on, and evaluate what depends on nothing but the offer."""
-    columns = Columns(catalog.spec.offer, catalog.offer_table)
-    given: dict[int, tuple[Program, list[int]]] = {}
+def _value_rules(catalog: Catalog) -> list[tuple[Rule, npt.NDArray[np.bool_]]]:
+    """The programs that give values, each with its offers, bool [O]."""
+    given: dict[int, tuple[Rule, npt.NDArray[np.bool_]]] = {}
     for offer, rule in enumerate(catalog.value_rule):
         if rule is not None:
-            given.setdefault(id(rule.program), (rule.program, []))[1].append(offer)
-    values = [_applied(catalog, offers[0], program, np.array(offers)) for program, offers in given.values()]
-    rules = [
-        _applied(catalog, k, rule.program, np.flatnonzero(catalog.rule_offers[k]))
-        for k, rule in enumerate(catalog.rules)
-    ]
-    weights = [
-        _applied(catalog, k, weight.rule.program, np.flatnonzero(weight.offers))
-        for k, weight in enumerate(catalog.weights)
-        if weight.rule is not None
-    ]
-    alone = Evaluation(offers=columns)
-    with np.errstate(all="ignore"):
-        for one in (*rules, *values, *weights):
-            for expression in _constants(one.program.root):
-                alone.result(expression)
-    return Shelf(columns, alone.made(), tuple(rules), tuple(values), tuple(weights))
-
-
-def _applied(catalog: Catalog, index: int, program: Program, offers: Ints) -> Applied:
-    """Whether a program is for all offers, some, or so few that it gets columns of its own."""
-    count = len(catalog.offers)
-    if len(offers) == count:
-        return Applied(index, program, None, None)
-    few = Source.OFFER in program.reads and len(offers) * FEW < count
-    return Applied(index, program, offers, Columns(catalog.spec.offer, catalog.offer_table[offers]) if few else None)
-
-
-def _constants(expression: Expression) -> Iterator[Expression]:
-    """The largest parts that depend on nothing but the offer."""
-    if _is_constant(expression):
-        yield expression
-    else:
-        for part in parts(expression):
-            yield from _constants(part)
-
-
-def _is_constant(expression: Expression) -> bool:
-    match expression:
-        case Field():
-            return expression.source is Source.OFFER
-        case Now():
-            return False
-        case _:
-            return all(_is_constant(part) for part in parts(expression))
+            none = np.zeros(len(catalog.offers), np.bool_)
+            given.setdefault(id(rule.program), (rule.program, none))[1][offer] = True
+    return list(given.values())

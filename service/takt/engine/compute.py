@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from takt.domain.reasons import Cause, Reason
-from takt.eligibility.filters import context_weights, filter_offers, stages, values
+from takt.domain.reasons import Cause
+from takt.eligibility.filters import Filtered, Rows, filter_rows, stages
+from takt.eligibility.shelf import shelf
 from takt.engine.arrays import Asked, Picked, Tables, Valued, blank, scratch_for
 from takt.engine.batch import Layout, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
 from takt.engine.selection import select
 from takt.engine.totals import Tally, tally
+from takt.engine.union import number_columns
 from takt.errors import ModelError
-from takt.features.columns import Columns
-from takt.features.matrix import model_matrix
+from takt.features.blocks import blocks_of
+from takt.features.matrix import matrix_of
 from takt.features.reader import RowStatus
 
 if TYPE_CHECKING:
@@ -32,19 +34,10 @@ if TYPE_CHECKING:
     from takt.ports import Meter, Scorer, Scores
 
 
+ZERO: Final = np.zeros((1, 1, 1, 1), np.float32)
+NOTHING: Final = np.full((1, 1, 1, 1), np.nan, np.float32)
+"""What stands for an answer that the model does not give: read only, though not marked so, for the kernel's sake."""
 CORRUPT: Final = int(RowStatus.CORRUPT)  # enums are slow to compare with
-
-
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """What eligibility, consent and value rules say of each row Q and offer O."""
-
-    excluded: npt.NDArray[np.uint8]
-    """uint8 [Q, O]: `Reason` codes."""
-    rule: npt.NDArray[np.int16]
-    """int16 [Q, O]: the rule that did not hold, or -1."""
-    value: npt.NDArray[np.float64]
-    weight: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -123,45 +116,29 @@ def fill_context(
             contexts["num"][:, section.places[name].column] = numbers[row]
 
 
-def filter_rows(
-    force: Force, layout: Layout, profiles: npt.NDArray[np.void], contexts: npt.NDArray[np.void]
-) -> Filtered:
-    """Validity, rules and consent, and what each offer is worth, for rows [Q]."""
-    catalog = force.catalog
-    now = layout.now_us[layout.row_item]
-    profile_columns = Columns(catalog.spec.profile, profiles)
-    context_columns = Columns(catalog.spec.context, contexts)
-    eligibility = filter_offers(catalog, profile_columns, context_columns, now)
-    excluded = eligibility.reason
+def unconsented(force: Force, layout: Layout, profiles: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Bool [Q]: rows whose person, of structured profiles [items], has not consented to the row's channel."""
     needed = force.consent_bit[layout.row_channel]
-    unconsented = (profiles["consents"] & needed) != needed
-    excluded[unconsented[:, None] & (excluded == Reason.NONE)] = Reason.NO_CONSENT
-    value = values(catalog, profile_columns, context_columns, now)
-    excluded[np.isnan(value) & (excluded == Reason.NONE)] = Reason.RULE_ERROR
-    weight = context_weights(catalog, profile_columns, context_columns, now)
-    return Filtered(excluded, eligibility.rule, value, weight)
+    return (profiles["consents"][layout.row_item] & needed) != needed  # type: ignore[no-any-return]
 
 
 def score_rows(
     force: Force,
     layout: Layout,
-    profiles: npt.NDArray[np.void],
-    contexts: npt.NDArray[np.void],
+    rows: Rows,
     filtered: Filtered,
     prior: Scorer,
 ) -> tuple[Valued, str, tuple[tuple[Cause, str], ...]]:
     """One run of the model over the rows and the offers that some row may get; the prior where the model fails."""
-    asked_for = force.shelf.placement_offers[layout.placement].any(axis=0)
-    wanted = np.flatnonzero(asked_for & (filtered.excluded == Reason.NONE).any(axis=0))
-    column = np.full(len(force.catalog.offers), -1, np.int64)
-    column[wanted] = np.arange(len(wanted))
+    column, wanted = np.empty(len(force.catalog.offers), np.int64), np.empty(len(force.catalog.offers), np.int64)
+    wanted = wanted[: number_columns(layout.placement, layout.row, force.shelf, filtered.excluded, column, wanted)]
     model, degradations = force.scorer.version, force.degradations
     scores: Scores | None = None
     if len(wanted):
-        now = layout.now_us[layout.row_item][:, None]
+        spec, each = force.catalog.spec, np.arange(len(rows.now_us))
         inputs = (
-            model_matrix(force.catalog.spec.profile, profiles, now),
-            model_matrix(force.catalog.spec.context, contexts, now),
+            matrix_of(spec.profile, rows.profile, rows.of_profile, rows.now_us),
+            matrix_of(spec.context, rows.context, each, rows.now_us),
             force.offer_matrix[wanted],
             force.offer_code[wanted],
         )
@@ -187,8 +164,10 @@ def score_rows(
 def _plain(array: npt.NDArray[np.float32] | None, instead: float) -> npt.NDArray[np.float32]:
     """An answer as the kernel knows it: contiguous and writeable, else it would be compiled anew in mid-request."""
     if array is None:
-        return np.full((1, 1, 1, 1), instead, np.float32)
-    return np.require(array, np.float32, ("C", "W"))
+        return ZERO if instead == 0.0 else NOTHING
+    flags = array.flags
+    plain = flags.c_contiguous and flags.writeable and array.dtype == np.float32
+    return array if plain else np.require(array, np.float32, ("C", "W"))
 
 
 def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence[Item], meter: Meter) -> Computed:
@@ -207,16 +186,23 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     profiles, status = reader.read([item.record for item in layout.items])
     where = zones(force, profiles["zone"], layout.now_us)
     asked_contexts = asking.contexts[layout.index]
-    stage = stages(
-        catalog, Columns(catalog.spec.profile, profiles), Columns(catalog.spec.context, asked_contexts), layout.now_us
-    )
+    blocks = blocks_of(profiles)
+    prepared = shelf(catalog, catalog.spec.profile, catalog.spec.context)
+    each, no_one_lacks = np.arange(len(layout.items)), np.zeros(len(layout.items), np.bool_)
+    stage = stages(catalog, prepared, Rows(blocks, each, blocks_of(asked_contexts), layout.now_us, no_one_lacks))
     contexts = asked_contexts[layout.row_item]
     fill_context(force, layout, contexts, stage, where)
-    row_profiles = profiles[layout.row_item]
+    rows = Rows(
+        blocks,
+        layout.row_item,
+        blocks_of(contexts),
+        layout.now_us[layout.row_item],
+        unconsented(force, layout, profiles),
+    )
     lap("read")
-    filtered = filter_rows(force, layout, row_profiles, contexts)
+    filtered = filter_rows(prepared, rows)
     lap("filter")
-    valued, model, degradations = score_rows(force, layout, row_profiles, contexts, filtered, prior)
+    valued, model, degradations = score_rows(force, layout, rows, filtered, prior)
     lap("score")
     heads = [layout.items[i] for i in layout.group_first[:-1]]
     room = layout.room()

@@ -13,7 +13,6 @@ declaration. Features with `model: false` are left out. Missing is NaN, imputed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.clock import DAY_US
+from takt.features.blocks import Blocks, blocks_of
 from takt.features.section import MISSING_TIME, Block, FeatureType
+from takt.kernel import kernel
 
 if TYPE_CHECKING:
     from takt.features.section import Feature, Section
@@ -45,85 +46,69 @@ def model_matrix(
     """The columns of `model_columns` for rows of a section.
 
     `array` is structured `[n]` of `section.dtype`; `now_us` is one moment, or int64 `[n, 1]`; the result is float32
-    `[n, P]`, C-contiguous. The number of array operations does not depend on n or P. Ages are rounded to float32: to
-    2 minutes at 27 years.
+    `[n, P]`, C-contiguous. Ages are rounded to float32: to 2 minutes at 27 years.
     """
-    picked = _pick(section)
-    matrix = np.empty((len(array), picked.width), np.float32)
-    if picked.numbers is not None:
-        matrix[:, : picked.ages_at] = array["num"][:, picked.numbers]
-    if picked.times is not None:
-        times = array["ts"][:, picked.times]
-        ages = (now_us - times.astype(np.float64)) / DAY_US
-        ages[times == MISSING_TIME] = np.nan
-        matrix[:, picked.ages_at : picked.categories_at] = ages
-    if picked.categories is not None:
-        codes = array["cat"][:, picked.categories]
-        indices = codes.astype(np.float32)
-        indices -= 1.0
-        indices[codes == 0] = np.nan
-        matrix[:, picked.categories_at : picked.flags_at] = indices
-    if picked.flags is not None:
-        matrix[:, picked.flags_at :] = (array["flags"][:, picked.flags] & picked.bits) != 0
+    rows = np.arange(len(array))
+    moments = (
+        np.full(len(array), now_us, np.int64) if np.ndim(now_us) == 0 else np.ascontiguousarray(now_us).reshape(-1)
+    )
+    return matrix_of(section, blocks_of(array), rows, moments)
+
+
+def matrix_of(
+    section: Section, blocks: Blocks, rows: npt.NDArray[np.int64], now_us: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """As `model_matrix`, for int64 `[n]` rows of a section's blocks at int64 `[n]` moments."""
+    columns = _columns(section)
+    matrix = np.empty((len(rows), len(columns)), np.float32)
+    fill_matrix(blocks, rows, now_us, columns, matrix)
     return matrix
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picked:
-    """Which columns of each block go into the matrix, and where. None: none of that block."""
+COLUMN: Final = np.dtype([("block", "<i8"), ("column", "<i8"), ("bit", "<i8")])
+"""Where a column of the matrix comes from: index of the block in `COLUMN_ORDER`, column in it, and which flag."""
+NUMBERS: Final = COLUMN_ORDER.index(Block.NUM)
+TIMES: Final = COLUMN_ORDER.index(Block.TS)
+CATEGORIES: Final = COLUMN_ORDER.index(Block.CAT)
 
-    numbers: slice | npt.NDArray[np.int64] | None
-    times: slice | npt.NDArray[np.int64] | None
-    categories: slice | npt.NDArray[np.int64] | None
-    flags: npt.NDArray[np.int64] | None
-    """Column in the flags block per matrix column."""
-    bits: npt.NDArray[np.uint64]
-    """Bit per matrix column."""
-    ages_at: int
-    categories_at: int
-    flags_at: int
-    width: int
+
+@kernel
+def fill_matrix(
+    blocks: Blocks,
+    rows: npt.NDArray[np.int64],
+    now_us: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.void],
+    matrix: npt.NDArray[np.float32],
+) -> None:
+    """Write what the model sees of `rows` [n] to `matrix` float32 [n, P]; `columns` is `COLUMN` [P]."""
+    for q in range(rows.shape[0]):
+        row = rows[q]
+        for p in range(columns.shape[0]):
+            block, column = columns[p]["block"], columns[p]["column"]
+            if block == NUMBERS:
+                matrix[q, p] = blocks.num[row, column]
+            elif block == TIMES:
+                time_us = blocks.ts[row, column]
+                matrix[q, p] = np.nan if time_us == MISSING_TIME else (now_us[q] - float(time_us)) / DAY_US
+            elif block == CATEGORIES:
+                code = blocks.cat[row, column]
+                matrix[q, p] = np.nan if code == 0 else float(code) - 1.0
+            else:
+                flags = blocks.flags[row, column]
+                matrix[q, p] = (flags >> np.uint64(columns[p]["bit"])) & np.uint64(1)
 
 
 @lru_cache(maxsize=32)  # some sections of the specs in force; keyed by identity
-def _pick(section: Section) -> _Picked:
-    """Work out once what `model_matrix` copies."""
-    numbers, times, categories = (_selection(section.blocks[block]) for block in COLUMN_ORDER[:3])
-    columns = [
-        (column, 1 << bit)
-        for column, feature in enumerate(section.blocks[Block.FLAGS])
+def _columns(section: Section) -> npt.NDArray[np.void]:
+    """`COLUMN` [P]: where the matrix of a section comes from, worked out once."""
+    found = [
+        (n, column, bit)
+        for n, block in enumerate(COLUMN_ORDER)
+        for column, feature in enumerate(section.blocks[block])
         if feature.model
-        for bit in range(len(feature.values))
+        for bit in range(len(feature.values) if block is Block.FLAGS else 1)
     ]
-    ages_at = _count(section, Block.NUM)
-    categories_at = ages_at + _count(section, Block.TS)
-    flags_at = categories_at + _count(section, Block.CAT)
-    return _Picked(
-        numbers=numbers,
-        times=times,
-        categories=categories,
-        flags=np.array([column for column, _ in columns], np.int64) if columns else None,
-        bits=np.array([bit for _, bit in columns], np.uint64),
-        ages_at=ages_at,
-        categories_at=categories_at,
-        flags_at=flags_at,
-        width=flags_at + len(columns),
-    )
-
-
-def _count(section: Section, block: Block) -> int:
-    """Features of a block that a model sees."""
-    return sum(feature.model for feature in section.blocks[block])
-
-
-def _selection(features: tuple[Feature, ...]) -> slice | npt.NDArray[np.int64] | None:
-    """Columns of a block that a model sees: a slice where they are adjacent, which copies faster."""
-    columns = [column for column, feature in enumerate(features) if feature.model]
-    if not columns:
-        return None
-    if columns[-1] - columns[0] + 1 == len(columns):
-        return slice(columns[0], columns[-1] + 1)
-    return np.array(columns, np.int64)
+    return np.array(found, COLUMN)
 
 
 def _columns_of(feature: Feature) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from takt.arbitration.score import total
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
-from takt.eligibility.filters import values
+from takt.eligibility.filters import filter_offers
 from takt.errors import PreconditionError
 from takt.features.columns import Columns
 from takt.features.matrix import model_matrix
@@ -112,7 +112,8 @@ def test_scores_are_those_of_the_service(log: Logged, catalog: Catalog, judge: J
     made = model_matrix(catalog.spec.offer, catalog.offer_table, 0)
     acceptance = judge.scorer.score(part.profile(), part.context(), made, judge.scorer.offer_codes(ids)).acceptance
     profiles = Columns(catalog.spec.profile, log.decisions.profile[rows])
-    worth = values(catalog, profiles, Columns(catalog.spec.context, log.decisions.context[rows]), part.time_us)
+    contexts = Columns(catalog.spec.context, log.decisions.context[rows])
+    worth = filter_offers(catalog, profiles, contexts, part.time_us).value
     timing = [one.id for one in catalog.timings].index(part.slots.timing.names[0])
     placement = [one.id for one in catalog.placements].index(part.slots.placement.names[0])
     cost = catalog.channels[catalog.placements[placement].channel].contact_cost

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from takt.catalog.rules import RuleCompiler, Want
-from takt.eligibility.evaluation import evaluate
+from takt.catalog.rules import Kind, Program, RuleCompiler, Want
+from takt.eligibility.evaluation import Values, evaluate
+from takt.eligibility.filters import rows_of
+from takt.eligibility.running import run
+from takt.eligibility.sheet import Sheet
 from takt.features.columns import Columns
 from takt.features.record import pack_section
 from tests.unit.eligibility.celpy_rows import NOW_US, SPEC, Reference, Row, decimal, rows, truth, whole
@@ -23,20 +26,42 @@ PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 
 def _check(text: str, want: Want, people: list[tuple[Row, Row]], offers: list[Row]) -> None:
     """Compare every cell of `[R, O]` with the reference."""
-    values, errors = evaluate(
-        COMPILER.compile(text, want),
-        Columns(SPEC.profile, pack_section(SPEC.profile, [profile for profile, _ in people])),
-        Columns(SPEC.context, pack_section(SPEC.context, [context for _, context in people])),
-        Columns(SPEC.offer, pack_section(SPEC.offer, offers)),
-        NOW_US,
-    )
+    program = COMPILER.compile(text, want)
+    profiles = Columns(SPEC.profile, pack_section(SPEC.profile, [profile for profile, _ in people]))
+    contexts = Columns(SPEC.context, pack_section(SPEC.context, [context for _, context in people]))
+    offered = Columns(SPEC.offer, pack_section(SPEC.offer, offers))
+    values, errors = evaluate(program, profiles, contexts, offered, NOW_US)
     shape = (len(people), len(offers))
     values, errors = np.broadcast_to(values, shape), np.broadcast_to(errors, shape)
+    _check_the_program(program, profiles, contexts, offered, (values, errors))
     reference = Reference(text)
     for (i, (profile, context)), (j, offer) in product(enumerate(people), enumerate(offers)):
         expected = reference.evaluate(profile, context, offer)
         actual = None if errors[i, j] else values[i, j].item()
         assert expected == actual, f"{text} for {profile}, {context}, {offer}"
+
+
+def _check_the_program(
+    rule: Program, profiles: Columns, contexts: Columns, offers: Columns, expected: tuple[Values, Values]
+) -> None:
+    """The kernel over the rule written out gives the same values and errors as numpy, to the bit.
+
+    The rule is written twice, for all offers and for every second one: the registers of one must not disturb the other.
+    """
+    values, errors = expected
+    sheet = Sheet(SPEC.profile, SPEC.context, offers)
+    chosen = [np.arange(len(offers)), np.arange(0, len(offers), 2)]
+    places = [sheet.write(rule.root, some, number) for number, some in enumerate(chosen)]
+    program, registers = sheet.program(), sheet.registers()
+    rows = rows_of(profiles, contexts, NOW_US)
+    found = registers.wholes if rule.root.kind is Kind.BOOL else registers.numbers
+    for q in range(len(profiles)):
+        run(program, rows.profile, q, rows.context, q, NOW_US, registers)
+        for some, (at, step) in zip(chosen, places, strict=True):
+            cells = at + step * np.arange(len(some))
+            wrong = errors[q, some]
+            assert wrong.tolist() == registers.wrong[cells].tolist()
+            assert values[q, some][~wrong].tolist() == found[cells][~wrong].tolist()
 
 
 PERSON = st.tuples(rows(SPEC.profile), rows(SPEC.context))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +22,8 @@ from takt.catalog.workspace import load_workspace
 from takt.domain.reasons import Reason
 from takt.domain.request import Scalar
 from takt.eligibility.evaluation import Evaluation, evaluate
-from takt.eligibility.filters import context_weights, filter_offers, stages, values
+from takt.eligibility.filters import filter_offers, filter_rows, rows_of, stages
+from takt.eligibility.shelf import shelf
 from takt.features.columns import Columns
 from takt.features.record import pack_section
 from takt.features.section import FeatureType, Section
@@ -41,12 +45,24 @@ def _contexts(*rows: Row) -> Columns:
     return Columns(CATALOG.spec.context, pack_section(CATALOG.spec.context, rows))
 
 
+def _stages(profiles: Columns, contexts: Columns, now_us: int = NOW_US) -> npt.NDArray[np.int64]:
+    """The stage of each row."""
+    prepared = shelf(CATALOG, CATALOG.spec.profile, CATALOG.spec.context)
+    return stages(CATALOG, prepared, rows_of(profiles, contexts, now_us))
+
+
+def _stages_of(catalog: Catalog, profiles: Columns, contexts: Columns, now_us: int) -> npt.NDArray[np.int64]:
+    """`_stages` with the arguments of `filter_offers`."""
+    assert catalog is CATALOG
+    return _stages(profiles, contexts, now_us)
+
+
 def _reasons(profile: Row, context: Row, now_us: int = NOW_US) -> dict[str, str]:
     """Reason of every offer that is left out for one row, with the rule that did it."""
     found = filter_offers(CATALOG, _profiles(profile), _contexts(context), now_us)
     return {
         offer: Reason(reason).name + (f" {RULES[rule]}" if rule >= 0 else "")
-        for offer, reason, rule in zip(OFFERS, found.reason[0], found.rule[0], strict=True)
+        for offer, reason, rule in zip(OFFERS, found.excluded[0], found.rule[0], strict=True)
         if reason
     }
 
@@ -93,7 +109,7 @@ def test_validity_comes_first() -> None:
     found = filter_offers(CATALOG, _profiles(*nobody), _contexts(*nobody), moments)
 
     expected = [Reason.NOT_VALID_YET, Reason.NONE, Reason.NONE, Reason.EXPIRED]
-    assert expected == found.reason[:, column].tolist()
+    assert expected == found.excluded[:, column].tolist()
     assert [-1] * len(moments) == found.rule[:, column].tolist()
 
 
@@ -104,19 +120,19 @@ def test_time_is_per_row() -> None:
 
     found = filter_offers(CATALOG, profiles, contexts, np.array([NOW_US - 91 * DAY_US, NOW_US - 89 * DAY_US]))
 
-    assert [Reason.NOT_ELIGIBLE, Reason.NONE] == found.reason[:, OFFERS.index("lease-renewal")].tolist()
+    assert [Reason.NOT_ELIGIBLE, Reason.NONE] == found.excluded[:, OFFERS.index("lease-renewal")].tolist()
 
 
 def test_stages() -> None:
     """The first stage whose rule holds; an error does not hold, and the last takes all that are left."""
     profiles = _profiles({"recency_days": 1.0}, {"recency_days": 3.0}, {})
 
-    assert [0, 1, 1] == stages(CATALOG, profiles, _contexts({}, {}, {}), NOW_US).tolist()
+    assert [0, 1, 1] == _stages(profiles, _contexts({}, {}, {})).tolist()
 
 
 def test_values() -> None:
     """Constants, expressions, and NaN where an expression is an error."""
-    found = values(CATALOG, _profiles({}), _contexts({}), NOW_US)[0]
+    found = filter_offers(CATALOG, _profiles({}), _contexts({}), NOW_US).value[0]
 
     assert [40.0, 3.5, 20.0, 1.0, 9.0, 120.0] == found.tolist()
 
@@ -125,7 +141,7 @@ def test_context_weights() -> None:
     """Weights multiply where their rule holds; one that is an error does not apply."""
     rows: list[Row] = [{"subscriber": True, "interests": ("kitchen",)}, {"subscriber": True}]
 
-    found = context_weights(CATALOG, _profiles(*rows), _contexts({"page": "basket"}, {}), NOW_US)
+    found = filter_offers(CATALOG, _profiles(*rows), _contexts({"page": "basket"}, {}), NOW_US).weight
 
     assert [[1.0, 1.0, pytest.approx(1.32), pytest.approx(1.32), 1.0, 1.0], [1.0] * 6] == found.tolist()
 
@@ -172,7 +188,43 @@ def test_batches_agree_with_single_cells(people: Sequence[tuple[Row, Row]]) -> N
             expected = (
                 (Reason.NOT_ELIGIBLE, no[0]) if no else (Reason.RULE_ERROR, unsure[0]) if unsure else (Reason.NONE, -1)
             )
-            assert expected == (found.reason[row, column], found.rule[row, column])
+            assert expected == (found.excluded[row, column], found.rule[row, column])
+            assert [_worth(column, profile, context, offer)] == [
+                pytest.approx(found.value[row, column], rel=0, abs=0, nan_ok=True)
+            ]
+            assert _weight(column, profile, context, offer) == found.weight[row, column]
+    assert [_stage(p, c) for p, c in people] == _stages(profiles, contexts).tolist()
+
+
+def _worth(column: int, profile: Row, context: Row, offer: Columns) -> float:
+    """What one offer is worth to one person."""
+    rule = CATALOG.value_rule[column]
+    if rule is None:
+        return float(CATALOG.value[column])
+    value, errors = evaluate(rule.program, _profiles(profile), _contexts(context), offer, NOW_US)
+    return math.nan if errors.any() or not np.isfinite(value).all() else float(value.item())
+
+
+def _weight(column: int, profile: Row, context: Row, offer: Columns) -> float:
+    """The product of the weights that one offer gets for one person."""
+    weight = 1.0
+    for one in CATALOG.weights:
+        if one.offers[column]:
+            holds = one.rule is None or bool(
+                evaluate(one.rule.program, _profiles(profile), _contexts(context), offer, NOW_US)[0].all()
+            )
+            weight *= one.times if holds else 1.0
+    return weight
+
+
+def _stage(profile: Row, context: Row) -> int:
+    """The first stage whose rule holds for one person."""
+    for j, stage in enumerate(CATALOG.stages):
+        if stage.rule is None:
+            return j
+        if evaluate(stage.rule.program, _profiles(profile), _contexts(context), None, NOW_US)[0].all():
+            return j
+    raise AssertionError("the last stage has no rule")
 
 
 def _c_calls(work: Callable[[], object]) -> int:
@@ -191,7 +243,7 @@ def _c_calls(work: Callable[[], object]) -> int:
     return calls
 
 
-@pytest.mark.parametrize("function", [filter_offers, values, context_weights, stages])
+@pytest.mark.parametrize("function", [filter_offers, _stages_of])
 def test_work_does_not_depend_on_rows(function: Callable[[Catalog, Columns, Columns, int], object]) -> None:
     """A batch of a thousand rows makes as many array operations as a batch of two."""
     few: list[Row] = [{"segment": "budget"}, {"recency_days": 2.0}]
@@ -202,6 +254,30 @@ def test_work_does_not_depend_on_rows(function: Callable[[Catalog, Columns, Colu
         return _c_calls(lambda: function(CATALOG, profiles, contexts, NOW_US))
 
     assert work(1) == work(500)
+
+
+def test_who_has_not_consented_gets_nothing_that_rules_allow() -> None:
+    """Consent is asked after validity and rules, and leaves their reasons alone."""
+    profiles, contexts = _profiles({"visits_30d": 3}), _contexts({"channel": "web", "logged_in": True})
+    allowed = filter_offers(CATALOG, profiles, contexts, NOW_US)
+    rows = rows_of(profiles, contexts, NOW_US)._replace(unconsented=np.array([True]))
+
+    found = filter_rows(shelf(CATALOG, CATALOG.spec.profile, CATALOG.spec.context), rows)
+
+    expected = np.where(allowed.excluded == Reason.NONE, Reason.NO_CONSENT, allowed.excluded)
+    assert expected.tolist() == found.excluded.tolist()
+    assert allowed.rule.tolist() == found.rule.tolist()
+
+
+def test_features_are_found_in_the_section_that_the_rows_are_of() -> None:
+    """Rows of a log that was written under an older spec have their columns elsewhere."""
+    older = dataclasses.replace(CATALOG.spec.profile, features=CATALOG.spec.profile.features[::-1])
+    row: Row = {"segment": "premium", "visits_30d": 3, "interests": ("garden",), "lease_end": NOW_US + DAY_US}
+    context = _contexts({"page": "basket", "logged_in": True, "channel": "web"})
+
+    found = filter_offers(CATALOG, Columns(older, pack_section(older, [row])), context, NOW_US)
+
+    assert filter_offers(CATALOG, _profiles(row), context, NOW_US).excluded.tolist() == found.excluded.tolist()
 
 
 def test_equal_expressions_are_evaluated_once() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.catalog.snapshot import Catalog
-from takt.eligibility.filters import context_weights, values
+from takt.eligibility.filters import filter_offers
 from takt.features.columns import Columns
 from takt.features.matrix import model_matrix
 from takt.model.onnx import OnnxScorer
@@ -104,8 +104,8 @@ class Judge:
         catalog = self.catalog
         profiles = Columns(logged.spec.profile, logged.decisions.profile[logged.slots.decision])
         contexts = Columns(logged.spec.context, logged.decisions.context[logged.slots.decision])
-        worth = values(catalog, profiles, contexts, logged.time_us)
-        weight = context_weights(catalog, profiles, contexts, logged.time_us)
+        found = filter_offers(catalog, profiles, contexts, logged.time_us)
+        worth, weight = found.value, found.weight
         told = np.nan_to_num(worth)[:, None, None, :] if scores.value is None else scores.value.astype(np.float64)
         if self.value_factor is not None:
             told = told * self.value_factor
