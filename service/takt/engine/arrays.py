@@ -7,6 +7,7 @@ What varies per thing is a field of a structured array, so that a kernel's signa
 
 from __future__ import annotations
 
+import threading
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -248,6 +249,21 @@ def scratch_for(shelf: Shelf, n_groups: int, longest: int) -> Scratch:
         scores=np.zeros(widest),
         chances=np.zeros(widest),
     )
+
+
+class ScratchRoom(threading.local):
+    """Scratch for a catalog's batches, once for every thread: every spot finds what another left, and minds not."""
+
+    def __init__(self, shelf: Shelf, n_groups: int) -> None:
+        self._shelf, self._n_groups = shelf, n_groups
+        self._longest = -1
+
+    def of(self, longest: int) -> Scratch:
+        """Room for ledgers of up to `longest` entries, with what they may gain."""
+        if longest > self._longest:
+            self._longest = 2 * longest  # so that it seldom grows
+            self._scratch = scratch_for(self._shelf, self._n_groups, self._longest)
+        return self._scratch
 
 
 def blank(n_requests: int, n_groups: int, n_spots: int, most_slots: int, n_offers: int) -> Picked:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from takt.domain.reasons import Cause
 from takt.eligibility.filters import Filtered, Rows, filter_rows, stages
 from takt.eligibility.shelf import shelf
-from takt.engine.arrays import Asked, Picked, Tables, Valued, blank, scratch_for
+from takt.engine.arrays import Asked, Picked, Tables, Valued, blank
 from takt.engine.batch import Layout, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
 from takt.engine.selection import select
@@ -102,15 +102,10 @@ def fill_context(
     """Write what the service knows itself into context rows [Q], if declared: channel, stage, local hour, weekday."""
     section = force.catalog.spec.context
     row = layout.row_item
-    names = {
-        "channel": ([c.id for c in force.catalog.channels], layout.row_channel),
-        "stage": ([s.id for s in force.catalog.stages], stage[row]),
-    }
-    for name, (ids, index) in names.items():
-        if name in section:
-            place = section.places[name]
-            codes = np.array([place.codes.get(i, 0) for i in ids], np.uint16)
-            contexts["cat"][:, place.column] = codes[index]
+    if "channel" in section:
+        contexts["cat"][:, section.places["channel"].column] = force.channel_category[layout.row_channel]
+    if "stage" in section:
+        contexts["cat"][:, section.places["stage"].column] = force.stage_category[stage[row]]
     for name, numbers in (("hour", where.hour), ("weekday", where.weekday)):
         if name in section:
             contexts["num"][:, section.places[name].column] = numbers[row]
@@ -210,7 +205,7 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     before = ledgers.end.copy()
     n_offers, n_groups = len(catalog.offers), len(heads)
     picked = blank(len(layout.items), n_groups, len(layout.placement), int(layout.slots.max()), n_offers)
-    scratch = scratch_for(force.shelf, len(catalog.groups), int((ledgers.end - ledgers.first + room).max()))
+    scratch = force.scratch.of(int((ledgers.end - ledgers.first + room).max()))
     timings = asking.timings[layout.index]
     tallied = tally(asking, layout, where, timings, filtered.excluded)
     laid = asked(asking, layout, profiles, where, timings, tallied.totals, ledgers.known_us)

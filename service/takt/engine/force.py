@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.catalog.snapshot import Pressure, Scope
-from takt.engine.arrays import PLACEMENT, Dials, Shelf
+from takt.engine.arrays import PLACEMENT, Dials, ScratchRoom, Shelf
 from takt.engine.codes import Codes, codes_of
 from takt.engine.stacks import Stacks
 from takt.exploration.distributions import RULES
@@ -23,6 +23,7 @@ from takt.policy.moments import MomentTables
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
     from takt.domain.reasons import Cause
+    from takt.features.section import Section
     from takt.ports import Scorer
 
 
@@ -47,12 +48,17 @@ class Force:
     """int64 [P]: index of each placement's channel."""
     placement_index: dict[str, int]
     timing_index: dict[str, int]
+    channel_category: npt.NDArray[np.uint16]
+    """uint16 [H]: each channel as a value of the context feature `channel`; 0 where it is none."""
+    stage_category: npt.NDArray[np.uint16]
+    """uint16 [stages]: likewise of `stage`."""
     consent_bit: npt.NDArray[np.uint64]
     """uint64 [H]: the consent that the channel needs, 0 if none."""
     offer_matrix: npt.NDArray[np.float32]
     """float32 [O, G]: the offers as the model sees them."""
     offer_code: npt.NDArray[np.int64]
     """int64 [O]: the model's codes."""
+    scratch: ScratchRoom
     total_caps: npt.NDArray[np.int64]
     """int64 [K]: which of the catalog's caps are totals."""
     total_cover: npt.NDArray[np.bool_]
@@ -94,6 +100,12 @@ def total_cover(catalog: Catalog) -> npt.NDArray[np.bool_]:
     return np.array(covers, np.bool_).reshape(len(covers), len(catalog.channels), len(catalog.offers))
 
 
+def categories(section: Section, name: str, ids: list[str]) -> npt.NDArray[np.uint16]:
+    """uint16, as long as `ids`: their codes as values of a category, 0 for what it does not know or is not declared."""
+    codes = section.places[name].codes if name in section else {}
+    return np.array([codes.get(one, 0) for one in ids], np.uint16)
+
+
 def force(
     catalog: Catalog, scorer: Scorer, degradations: tuple[tuple[Cause, str], ...] = (), *, edition: int = 0
 ) -> Force:
@@ -102,19 +114,20 @@ def force(
     pressure = arbitration.pressure or Pressure(0.0, 0.0, 0)
     channel_codes = np.array([c.code for c in catalog.channels], np.int64)
     bits = {name: np.uint64(1 << i) for i, name in enumerate(catalog.spec.person.consents)}
+    shelf = Shelf(
+        placements=np.array([(p.channel, p.code, p.hold_us) for p in catalog.placements], PLACEMENT),
+        placement_offers=catalog.placement_offers,
+        placement_timings=catalog.placement_timings,
+        placement_tonalities=catalog.placement_tonalities,
+        treatment_of=catalog.treatment_of,
+        address_blocked=catalog.address_blocked,
+        lever=catalog.lever,
+        contact_cost=np.array([c.contact_cost for c in catalog.channels], np.float64),
+    )
     return Force(
         catalog=catalog,
         scorer=scorer,
-        shelf=Shelf(
-            placements=np.array([(p.channel, p.code, p.hold_us) for p in catalog.placements], PLACEMENT),
-            placement_offers=catalog.placement_offers,
-            placement_timings=catalog.placement_timings,
-            placement_tonalities=catalog.placement_tonalities,
-            treatment_of=catalog.treatment_of,
-            address_blocked=catalog.address_blocked,
-            lever=catalog.lever,
-            contact_cost=np.array([c.contact_cost for c in catalog.channels], np.float64),
-        ),
+        shelf=shelf,
         dials=Dials(
             exponent=float(arbitration.exponent),
             annoyance_cost=float(arbitration.annoyance_cost),
@@ -142,6 +155,9 @@ def force(
         placement_channel=np.array([p.channel for p in catalog.placements], np.int64),
         placement_index={p.id: i for i, p in enumerate(catalog.placements)},
         timing_index={t.id: i for i, t in enumerate(catalog.timings)},
+        channel_category=categories(catalog.spec.context, "channel", [c.id for c in catalog.channels]),
+        stage_category=categories(catalog.spec.context, "stage", [stage.id for stage in catalog.stages]),
+        scratch=ScratchRoom(shelf, len(catalog.groups)),
         consent_bit=np.array([bits[c.consent] if c.consent else np.uint64(0) for c in catalog.channels], np.uint64),
         offer_matrix=model_matrix(catalog.spec.offer, catalog.offer_table, 0),
         total_caps=np.array([c for c, cap in enumerate(catalog.caps) if cap.scope == Scope.TOTAL], np.int64),
