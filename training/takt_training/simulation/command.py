@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 ROUNDS, DECISIONS = 20, 5000
-QUICK_ROUNDS, QUICK_DECISIONS = 2, 1500
-QUICK_LEARNERS = ("constant", "squarecb")
+QUICK_ROUNDS, QUICK_DECISIONS = 2, 1000
+QUICK_LEARNERS = ("squarecb",)
 OUT = Path("reports/simulation")
 
 

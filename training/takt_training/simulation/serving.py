@@ -20,7 +20,8 @@ from takt.observation import logs
 from takt.rpc.server import Listening
 from takt.settings import load
 
-START_S: Final = 120.0
+START_S: Final = 600.0
+"""Patience for the first start: kernels are compiled for this machine and kept."""
 CALL_S: Final = 600.0
 
 
@@ -100,7 +101,10 @@ def served(workspace: Path, model: Path, redis_url: str, clock: SimulatedClock) 
 
     thread = threading.Thread(target=run, name="takt-simulated", daemon=True)
     thread.start()
-    listening, loop, stop = ready.result(START_S)
+    try:
+        listening, loop, stop = ready.result(START_S)
+    except TimeoutError:
+        raise SimulationError(f"the service did not begin within {START_S:g} s; run `takt compile` first") from None
     public = Door(address=str(listening.public), timeout_s=CALL_S)
     try:
         with Client(public) as client, Client(Door(address=str(listening.admin), timeout_s=CALL_S)) as admin:

@@ -42,6 +42,7 @@ FEATURES: Final[Mapping[str, Any]] = {
     "offer": [
         {"name": "worth", "type": "float", "description": "what a booking brings"},
         {"name": "department", "type": "category", "values": ["workshop", "sales", "extras"]},
+        {"name": "kind", "type": "category", "values": list(OFFERS), "description": "what it is about"},
     ],
 }
 BOOLS: Final = ("urban", "informal", "app", "electric")
@@ -97,7 +98,7 @@ def catalog(dials: Dials) -> Mapping[str, Any]:
             {
                 "id": name,
                 "value": float(value),
-                "attributes": {"worth": float(value), "department": department},
+                "attributes": {"worth": float(value), "department": department, "kind": name},
             }
             for name, value, department in zip(OFFERS, VALUES, DEPARTMENTS, strict=True)
         ],
