@@ -14,12 +14,15 @@ from takt.clock import MINUTE_US, SystemClock
 from takt.decisionlog.codec import ProtobufCodec
 from takt.decisionlog.record import write_records
 from takt.domain.request import DecideRequest, PlacementAsk
+from takt.eligibility.filters import filter_each, find_stages
 from takt.engine.batch import number_rows
 from takt.engine.counting import count_spots
 from takt.engine.engine import Engine
 from takt.engine.force import force
 from takt.engine.ledgers import pack, unpack
 from takt.engine.selection import select
+from takt.engine.union import number_columns
+from takt.features.matrix import fill_matrix
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter
@@ -29,13 +32,15 @@ from takt.wire.request import request_message
 
 KERNELS: Final[tuple[Any, ...]] = (read_plain, number_rows, unpack, select, pack, write_records, count_spots)
 """Those that are called from Python."""
+SHARED: Final[tuple[Any, ...]] = (find_stages, filter_each, number_columns, fill_matrix)
+"""Likewise; but training calls some of them too, with arrays that may not be written to."""
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
 
 
 def test_what_is_compiled_ahead_is_what_a_decision_uses() -> None:
     """After `takt compile`, a decision on a real workspace compiles nothing more."""
     decide_once()
-    compiled = [list(kernel.signatures) for kernel in KERNELS]
+    compiled = [list(kernel.signatures) for kernel in KERNELS + SHARED]
     catalog, clock, scorer = load_workspace(WORKSPACE), SystemClock(), ConstantScorer()
     store, codec = MemoryStore(clock), ProtobufCodec(64)
     engine = Engine(
@@ -48,8 +53,8 @@ def test_what_is_compiled_ahead_is_what_a_decision_uses() -> None:
         [Ask(message, clock.monotonic_us()) for message in messages]
     )
     assert all(isinstance(answer, bytes) for answer in answers)
-    assert compiled == [list(kernel.signatures) for kernel in KERNELS]
-    assert [1] * len(KERNELS) == list(map(len, compiled))
+    assert compiled == [list(kernel.signatures) for kernel in KERNELS + SHARED]
+    assert [1] * len(KERNELS) == [len(kernel.signatures) for kernel in KERNELS]
 
 
 def test_the_command_says_where_they_are_kept() -> None:
