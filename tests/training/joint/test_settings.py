@@ -71,3 +71,10 @@ def test_monotone_columns_must_exist() -> None:
 
     assert "did you mean 'offer.price'?" in check_monotone(settings, ("price", "department"))
     assert not check_monotone(settings, ("prise",))
+
+
+def test_negative_reactions_are_named_or_those_that_everybody_has() -> None:
+    """Given, they stand in for the default; an empty list says that none are known."""
+    assert ("unsubscribe", "reject", "dismiss") == parse_settings("name: shop\n").reactions
+    assert ("complaint",) == parse_settings("name: shop\nreactions: [complaint]\n").reactions
+    assert () == parse_settings("name: shop\nreactions: []\n").reactions

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from takt.catalog.workspace import load_workspace
+from takt.cli.exits import CallRefusedError
 from takt.cli.messages import Question
 from takt.clock import DAY_US
 from takt.errors import PreconditionError
@@ -87,6 +88,8 @@ def test_a_model_is_judged_by_the_scores_that_the_service_gives(made: Plan, resu
                 for name in names
             ]
             answers = service.decide(questions)
+            with pytest.raises(CallRefusedError, match="nowhere"):
+                service.decide([Question(request_id="r", profile_id="p", placements=("nowhere",))])
 
     for row, name in enumerate(names):
         (placement,) = answers[name].placements
