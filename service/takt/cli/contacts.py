@@ -216,7 +216,7 @@ def _line(finding: contact_pb2.AuditFinding, *, as_json: bool) -> str:
 def _told(summary: contact_pb2.AuditSummary) -> str:
     """What an audit compared, in one line."""
     since = f"; the log begins at {values.written(summary.log_since)}" if summary.HasField("log_since") else ""
-    compared = f"{summary.profiles} customers and {summary.contacts} contacts compared{since}"
+    compared = f"{summary.profiles} customers, {summary.contacts} contacts and {summary.totals} totals compared{since}"
     return f"{compared}: differences {summary.findings}, late confirmations {summary.late}"
 
 

@@ -87,6 +87,12 @@ def field_of(cap: str, start_us: int) -> bytes:
     return _FIELD.pack(hashlib.blake2b(cap.encode(), digest_size=4, person=b"takt-total").digest(), start_us)
 
 
+def window_start(field: bytes) -> int:
+    """Start of the window that a field names, microseconds since the epoch; 0 = for good."""
+    start_us: int = _FIELD.unpack(field)[1]
+    return start_us
+
+
 def home_of(field: bytes, partitions: int) -> int:
     """The partition that holds the whole limit at first."""
     return zlib.crc32(field) % partitions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,8 +22,11 @@ from takt.cli.main import main
 from takt.clock import HOUR_US
 from takt.domain.decision import ledger_code
 from takt.domain.ledger import ENTRY, LATE, WIDTH, EntryState, code16, code32
+from takt.domain.totals import Pool
 from takt.redis import keys
 from takt.redis.embedded import EmbeddedServer
+from takt.redis.marker import init_store
+from takt.redis.wire import Address
 from takt.v1 import contact_pb2, contact_pb2_grpc, decision_pb2, feedback_pb2, feedback_pb2_grpc, profile_pb2, types_pb2
 from tests.integration.catalog.conftest import PARTITIONS, Replica, arguments, granted, store, written
 from tests.integration.rpc.process import Service
@@ -199,3 +203,45 @@ def test_who_is_not_there_and_what_is_wrong(shop: Replica) -> None:
 
     assert (Exit.FAILED, True) == (nobody.exit_code, "no such profile" in nobody.stderr)
     assert (Exit.FAILED, True) == (nowhere.exit_code, "partitions: 99 is none of this store's" in nowhere.stderr)
+
+
+@pytest.fixture(scope="module")
+def thrifty(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Replica, EmbeddedServer]]:
+    """A service with a budget over all customers, on a store of its own."""
+    workspace = written(tmp_path_factory.mktemp("workspace") / "thrifty", 5)
+    catalog = workspace / "catalog.yaml"
+    text = catalog.read_text(encoding="utf-8")
+    assert "\ncaps:\n" in text
+    budget = "\ncaps:\n  - {id: launch, scope: total, limit: 100, window: ever}\n"
+    catalog.write_text(text.replace("\ncaps:\n", budget), encoding="utf-8")
+    with EmbeddedServer(tmp_path_factory.mktemp("thrifty")) as server:
+        init_store(Address(server.url, timeout_s=10.0), partitions=PARTITIONS)
+        with Service(arguments(server, bundle), workspace) as service:
+            replica = Replica(service.wait_ready())
+            yield replica, server
+            replica.close()
+
+
+def test_a_token_that_nobody_took_is_told(thrifty: tuple[Replica, EmbeddedServer]) -> None:
+    """What a budget has spent is what the log tells, until somebody changes it past the service."""
+    shop, server = thrifty
+    given = sum(len(offered(shop, shop.person()).placements[0].offers) for _ in range(7))
+
+    code, findings, summary = audited(shop)
+    assert (Exit.OK, [], 1) == (code, findings, summary["totals"])
+
+    with redis.Redis.from_url(server.url, protocol=2) as client:
+        pools = [
+            (key, name, Pool.parse(data))
+            for key in (keys.totals(partition).pools for partition in range(PARTITIONS))
+            for name, data in client.hgetall(key).items()  # type: ignore[union-attr]  # no asynchronous client
+        ]
+        key, name, pool = max(pools, key=lambda one: one[2].spent)
+        client.hset(key, name, replace(pool, spent=pool.spent + 2).pack())
+    code, findings, summary = audited(shop)
+
+    (one,) = findings
+    assert (Exit.FAILED, "total_mismatch", "launch") == (code, one["kind"], one["cap"])
+    assert (given + 2, given) == (int(one["counted"]), int(one["logged"]))
+    assert 1 == summary["findings"]
+    assert 0 == audited(shop, "--partition", "0")[2]["totals"]

@@ -176,7 +176,7 @@ def test_audit_tells_each_difference_and_ends_with_1(service: Service, takt: Tak
     assert [
         "missing_in_ledger: p: milk is in the log and not in the ledger",
         (
-            "3 customers and 9 contacts compared; the log begins at 2026-01-31T12:00:00Z: "
+            "3 customers, 9 contacts and 0 totals compared; the log begins at 2026-01-31T12:00:00Z: "
             "differences 1, late confirmations 0"
         ),
     ] == result.stdout.splitlines()

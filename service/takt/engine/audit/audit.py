@@ -24,6 +24,7 @@ from takt.domain.ledger import HEADER, WIDTH
 from takt.domain.log import START
 from takt.engine.audit.comparison import Bounds, compare, told
 from takt.engine.audit.expected import expected
+from takt.engine.audit.totals import TotalsAudit
 from takt.engine.feedback import mark_kind
 from takt.engine.ledgers import is_whole
 from takt.engine.standing import Names, counted_at_once, known_contact
@@ -150,13 +151,18 @@ class Auditor:
     ) -> Audit:
         """An audit of one person, or of everybody whom the logs of some partitions name (none given: of all).
 
+        Totals are compared where nothing is left out: they are what everybody has taken together.
+
         Raises `InvalidRequestError` for a partition that there is not.
         """
         count = self._store.decision_log.partitions
         if wrong := [n for n in partitions if not 0 <= n < count]:
             violation = Violation("partitions", f"{wrong[0]} is none of this store's, which has 0 to {count - 1}")
             raise InvalidRequestError((violation,))
-        audit = Audit(self._store, self._reader, self._engine.force, Bounds(since_us=since_us, until_us=until_us))
+        force, bounds = self._engine.force, Bounds(since_us=since_us, until_us=until_us)
+        everything = person is None and not partitions and since_us is None and until_us is None
+        totals = TotalsAudit(self._store, force) if everything and len(force.total_caps) else None
+        audit = Audit(self._store, self._reader, force, bounds, totals)
         if person is None:
             audit.include(sorted(set(partitions)) or range(count))
         else:
@@ -167,9 +173,15 @@ class Auditor:
 class Audit:
     """One audit under way, for one caller at a time. A step that raises can be taken again."""
 
-    def __init__(self, store: Store, reader: DeedReader, force: Force, bounds: Bounds) -> None:
-        """Nobody is included yet."""
+    def __init__(
+        self, store: Store, reader: DeedReader, force: Force, bounds: Bounds, totals: TotalsAudit | None = None
+    ) -> None:
+        """Nobody is included yet. `totals` has to have begun before."""
         self._store = store
+        self._totals = totals
+        self._totals_compared = 0
+        self._whole_log = True
+        """Nothing was met that cannot be read."""
         self._reader = reader
         self._force = force
         self._bounds = replace(bounds, deferred_us=_longest_deferral_us(force))
@@ -206,7 +218,7 @@ class Audit:
     @property
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return not (self._readings or self._wholes or self._merged)
+        return not (self._readings or self._wholes or self._merged or self._totals)
 
     def step(self) -> list[Finding]:
         """Do a little: what it found."""
@@ -218,9 +230,11 @@ class Audit:
             for _ in some:
                 self._wholes.popleft()
             found = self._take(result)
-        else:
+        elif self._merged:
             found = []
             self._put_together()
+        else:
+            found = self._conclude_totals()
         self._findings += sum(one.kind is not FindingKind.LATE for one in found)
         self._late += sum(one.kind is FindingKind.LATE for one in found)
         return found
@@ -232,7 +246,7 @@ class Audit:
         return AuditSummary(
             profiles=self._profiles,
             contacts=self._contacts,
-            totals=0,
+            totals=self._totals_compared,
             findings=self._findings,
             late=self._late,
             log_since_us=trimmed or min((begin.ms * MS_US for begin in begins), default=0),
@@ -248,6 +262,7 @@ class Audit:
             reading.position = reached or reading.last
             # told once, although a partition may be read several times
             lost = [one for one in deeds if isinstance(one, Unreadable)] if reading.parts and not reading.part else []
+            self._whole_log &= not lost
             return [_unreadable(reading.partition, one) for one in lost]
         for someone in reading.people.values():
             someone.read_to = max(someone.read_to, reading.position)
@@ -283,6 +298,7 @@ class Audit:
         self._rounds += 1
         if self._rounds > ROUNDS:
             self._merged = {}
+            self._totals = None  # what those have taken who never stood still is not known
             return
         roots = sorted({profile_id for profile_id in self._lead().values() if profile_id})
         cards = self._cards([person_address(profile_id) for profile_id in roots])
@@ -368,9 +384,22 @@ class Audit:
         result.again += pending
         return result
 
+    def _conclude_totals(self) -> list[Finding]:
+        """Totals, once all people are counted."""
+        found: list[Finding] = []
+        if self._totals is not None and self._whole_log:
+            since_us = max((_begin_us(self._extents[partition]) for partition in self._partitions), default=0)
+            deferred_us = self._bounds.deferred_us if since_us else 0
+            self._totals_compared, found = self._totals.conclude(since_us + deferred_us)
+        self._totals = None
+        return found
+
     def _conclude(self, result: _Result, whole: _Whole, compared: Compared | None, now_us: int) -> None:
         """Add one person to the result."""
         result.profiles += 1
+        if self._totals is not None:
+            deeds = _deeds(whole)
+            self._totals.count(deeds, expected(deeds, self._kinds))
         if compared is None:
             message = "the ledger cannot be read; nobody is contacted on it"
             result.findings.append(Finding(FindingKind.DIFFERENT, message, whole.profile_id))
