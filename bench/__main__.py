@@ -1,7 +1,7 @@
 """`make bench`: what a full decision costs, beside an empty call and beside the service one would otherwise write.
 
 It says what it does as it goes, prints a table, writes `bench/results/latest.json`, and prints as its last line one
-JSON object of figures with their bars. Exits 1 if a bar is missed.
+JSON object of figures with their bars. Exits 1 if a bar is missed, or a scene failed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ def main() -> None:
     out = Console(width=None if sys.stdout.isatty() else 120)
     begun = time.time()
     chosen = frozenset(arguments.only)
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="takt-bench-", dir=arguments.data) as scratch, Generator() as generator:
         bench = Bench(
             generator,
@@ -56,10 +58,13 @@ def main() -> None:
                     at = time.time()
                     try:
                         scene()
+                    except Exception:  # noqa: BLE001 - whatever it is, the other scenes can be measured
+                        failed.append(name)
+                        traceback.print_exc()
                     finally:
                         # what was measured stays, whatever becomes of the rest
                         report.write(bench, took_s=time.time() - begun, data=str(arguments.data), last=name)
-                    bench.say(f"{name}: {time.time() - at:.0f} s")
+                    bench.say(f"{name}: {time.time() - at:.0f} s{', and it failed' if name in failed else ''}")
     if "bytes_per_profile" not in bench.notes.rounds:
         bench.notes.add("bytes_per_profile", bench.notes.median("bytes_per_profile_of_20k"))
     report.write(bench, took_s=time.time() - begun, data=str(arguments.data))
@@ -67,7 +72,9 @@ def main() -> None:
     plot.draw(bench.notes, report.RESULTS.parent)
     figures = bench.notes.figures()
     print(json.dumps(figures), flush=True)
-    sys.exit(0 if all(figure["ok"] for figure in figures.values()) else 1)
+    if failed:
+        out.print(f"failed, see above: {', '.join(failed)}", highlight=False)
+    sys.exit(0 if all(figure["ok"] for figure in figures.values()) and not failed else 1)
 
 
 def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
