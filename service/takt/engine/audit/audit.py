@@ -72,6 +72,8 @@ class _Someone:
     profile_id: str = ""
     """Empty while no deed has told it."""
     read_to: LogPosition = START
+    anew: bool = False
+    """Whether it was read once already, when its partition was read for everybody."""
     deeds: list[Deed] = field(default_factory=list)
 
     @property
@@ -325,7 +327,8 @@ class Audit:
                 known = self._merged.get((partition, address))
                 # who does not live there and was not met there has nothing there
                 begin = START if partition == self._partition(address) else self._passed.get(partition, START)
-                people[partition, address] = known or _Someone(partition, address, name, begin)
+                anew = known is None and partition in self._passed
+                people[partition, address] = known or _Someone(partition, address, name, begin, anew)
         return _Whole(profile_id, people)
 
     def _lead(self) -> dict[bytes, str]:
@@ -384,11 +387,16 @@ class Audit:
         result.again += pending
         return result
 
+    def _was_counted(self, someone: _Someone) -> bool:
+        """Whether deeds of somebody were taken in before, when their partition was read for everybody."""
+        return someone.anew and any(deed.position <= self._passed[someone.partition] for deed in someone.deeds)
+
     def _conclude_totals(self) -> list[Finding]:
         """Totals, once all people are counted."""
         found: list[Finding] = []
         if self._totals is not None and self._whole_log:
-            since_us = max((_begin_us(self._extents[partition]) for partition in self._partitions), default=0)
+            extents = self._store.decision_log.extents()  # it may have been trimmed while it was read
+            since_us = max((_begin_us(extents[partition]) for partition in self._partitions), default=0)
             deferred_us = self._bounds.deferred_us if since_us else 0
             self._totals_compared, found = self._totals.conclude(since_us + deferred_us)
         self._totals = None
@@ -397,6 +405,8 @@ class Audit:
     def _conclude(self, result: _Result, whole: _Whole, compared: Compared | None, now_us: int) -> None:
         """Add one person to the result."""
         result.profiles += 1
+        if any(self._was_counted(someone) for someone in whole.names.values()):
+            self._totals = None  # merged since it was counted on its own
         if self._totals is not None:
             deeds = _deeds(whole)
             self._totals.count(deeds, expected(deeds, self._kinds))

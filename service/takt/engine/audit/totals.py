@@ -57,8 +57,11 @@ class TotalsAudit:
     def __init__(self, store: Store, force: Force) -> None:
         """Note what is spent now."""
         self._totals = store.totals
+        self._editions = store.editions
         self._force = force
-        self._since_us = _in_force_since(store, force)
+        self._newest = self._newest_edition()
+        since_us = _in_force_since(store, force)
+        self._since_us = since_us or 0
         self._before = store.totals.read()
         catalog = force.catalog
         self._channels = {channel.id: h for h, channel in enumerate(catalog.channels)}
@@ -69,7 +72,7 @@ class TotalsAudit:
         self._windows = [
             _Window(name, prefixes[name[:4]], window_start(name), ends_us)
             for name, ends_us in sorted(pools.items())
-            if name[:4] in prefixes
+            if name[:4] in prefixes and since_us is not None
         ]
 
     def count(self, deeds: Iterable[Deed], contacts: Iterable[Expected]) -> None:
@@ -97,9 +100,12 @@ class TotalsAudit:
     def conclude(self, log_since_us: int) -> tuple[int, list[Finding]]:
         """How many windows were compared, and those that have spent what the log does not tell.
 
-        Of a window that began before `log_since_us`, the log does not know all that was granted.
+        Of a window that began before `log_since_us`, the log does not know all that was granted. Where another catalog
+        came up meanwhile, nobody can say which contacts its caps cover, and nothing is compared.
         """
         after = self._totals.read()
+        if self._newest_edition() != self._newest:
+            return 0, []
         compared, found = 0, []
         for window in self._windows:
             if not any(window.field in book.pools for book in after):
@@ -113,6 +119,9 @@ class TotalsAudit:
             elif before > most and window.start_us >= log_since_us:
                 found.append(self._finding(window, before, most))
         return compared, found
+
+    def _newest_edition(self) -> int:
+        return max((edition.number for edition in self._editions.history()), default=0)
 
     def _covers(self, window: _Window, channel: str, offer: str) -> bool:
         h, o = self._channels.get(channel), self._offers.get(offer)
@@ -135,9 +144,11 @@ def _spent(books: Sequence[Book], field: bytes) -> int:
     return sum(book.pools[field].spent for book in books if field in book.pools)
 
 
-def _in_force_since(store: Store, force: Force) -> int:
-    """From when on everybody decided by this catalog; 0: nobody ever decided by another."""
+def _in_force_since(store: Store, force: Force) -> int | None:
+    """From when on everybody decided by this catalog; 0: nobody ever decided by another. None: it is not known."""
+    if not force.edition:
+        return 0
     for edition in store.editions.history():
         if edition.number == force.edition:
             return edition.in_force_us + STILL_US if edition.number > 1 or edition.kept_before_us else 0
-    return 0
+    return None

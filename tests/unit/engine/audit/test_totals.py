@@ -11,11 +11,13 @@ from takt.catalog.snapshot import Calendar, Counts
 from takt.clock import DAY_US, MINUTE_US, SECOND_US
 from takt.domain.audit import FindingKind
 from takt.domain.contact import Person, Reset
+from takt.domain.decision import person_address
 from takt.domain.edition import Edition
 from takt.domain.feedback import FeedbackEvent
 from takt.engine.force import force
-from tests.unit.engine.audit.test_audit import audited, contacts
+from tests.unit.engine.audit.test_audit import LOGIN, audited, auditor, contacts, finish
 from tests.unit.engine.conftest import TellingScorer, World
+from tests.unit.engine.test_link import named, shown_to
 from tests.unit.engine.test_totals import budget, crowd, decide
 
 if TYPE_CHECKING:
@@ -117,3 +119,47 @@ def test_a_part_of_the_store_says_nothing_of_totals(minimal: Catalog) -> None:
         audited(world, **given)[1].totals
         for given in ({"person": "p1"}, {"partitions": [0]}, {"since_us": world.clock.now_us() - DAY_US})
     ]
+
+
+def test_a_catalog_that_comes_up_meanwhile_leaves_totals_out(minimal: Catalog) -> None:
+    """Which contacts its caps cover is not known to who began before."""
+    world = World(budget(minimal, 50))
+    decide(world, crowd(world, 6))
+    spent(world, 7)
+    audit = auditor(world).begin()
+    edition = Edition(1, "v1", "", "anna", "a test", keep_us=35 * DAY_US)
+    assert world.store.editions.announce(edition, ())
+
+    assert ([], 0) == (finish(audit)[0], finish(audit)[1].totals)
+
+
+def test_an_edition_that_is_no_longer_in_the_history_leaves_totals_out(minimal: Catalog) -> None:
+    """Since when it holds is not known."""
+    world = World(budget(minimal, 50))
+    decide(world, crowd(world, 6))
+    spent(world, 7)
+    world.engine.redeploy(force(world.catalog, TellingScorer(world.catalog), edition=3))
+
+    found, summary = audited(world)
+
+    assert ([], 0) == (found, summary.totals)
+
+
+def test_who_is_merged_while_it_goes_on_is_not_counted_twice(minimal: Catalog) -> None:
+    """Somebody was compared alone, and then became a part of somebody who was not yet: totals are left out."""
+    world = World(budget(minimal, 50))
+    places = {name: int.from_bytes(person_address(name)[:4], "little") % 64 for name in "ab"}
+    first, second = sorted(places, key=places.__getitem__)
+    assert places[first] < places[second]
+    named(world, first, LOGIN)
+    named(world, second)
+    shown_to(world, "r", first)
+    shown_to(world, "s", second)
+    audit = auditor(world).begin()
+    while audit.summary().profiles == 0:
+        audit.step()
+    world.profiles().link(second, [LOGIN])
+
+    found, summary = finish(audit)
+
+    assert ([], 0) == ([one for one in found if one.kind is FindingKind.TOTAL_MISMATCH], summary.totals)
