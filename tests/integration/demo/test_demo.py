@@ -56,9 +56,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo, serving."""
     data_dir = tmp_path_factory.mktemp("demo")
     listen, admin = addresses(2)
+    # a process that ignores Ctrl-C, as whatever runs in the background of a script does, hands that on
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command(data_dir, listen, admin), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=WIDE
     )
+    signal.signal(signal.SIGINT, before)
     made = Demo(process, listen, admin, data_dir)
     assert process.stdout is not None
     for line in process.stdout:
