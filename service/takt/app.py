@@ -61,6 +61,9 @@ from takt.rpc.server import AdminServices, Listening, Servers, Tls, read_tls
 from takt.settings import Address, Settings, label, read_secret
 from takt.wire.request import MOST_BUDGET_US, request_message
 
+SWITCH_S: Final = 0.001
+"""How long a thread may keep the interpreter from others that want it: the thread that decides lets go of it for every
+kernel, and would get it back up to five times later from one that answers many calls."""
 OPEN_ATTEMPTS: Final = 5
 """How often a store is tried at the start: the budget of one call is short for a first connection."""
 FEEDBACK_BATCH: Final = 16
@@ -85,6 +88,7 @@ _log = structlog.stdlib.get_logger("takt.app")
 def main(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `TaktError` if the service cannot begin."""
     logs.configure(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_S)
     uvloop.run(serve(settings))
 
 
@@ -315,7 +319,7 @@ def make_edge(
     servers = Servers(
         decision=DecisionService(
             decisions,
-            desk.fallback,
+            desk.fallbacks,
             calls=calls,
             clock=SystemClock(),
             budget_us=budget_us,

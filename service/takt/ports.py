@@ -632,8 +632,8 @@ class Meter(Protocol):
         """A request that was decided before was given the same answer."""
         ...
 
-    def decided(self, decision: Decision) -> None:
-        """A request was answered with fallbacks."""
+    def decided(self, decision: Decision, amount: int = 1) -> None:
+        """So many requests were answered with these fallbacks."""
         ...
 
     def refused(self, reason: str) -> None:
@@ -660,7 +660,7 @@ class NullMeter:
     def repeated(self) -> None:
         """Forget it."""
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, decision: Decision, amount: int = 1) -> None:
         """Forget it."""
 
     def refused(self, reason: str) -> None:

@@ -71,6 +71,10 @@ class ProtobufCodec:
         """See `takt.engine.codec.Codec`."""
         return answer.response(decision).SerializeToString()
 
+    def encode_alike(self, decision: Decision, names: Sequence[tuple[str, str, str]]) -> list[bytes]:
+        """See `takt.engine.codec.Codec`."""
+        return answer.named(answer.response(decision).SerializeToString(), names)
+
     def decode(self, answered: bytes) -> Decision:
         """See `takt.engine.codec.Codec`."""
         return answer.decision(decision_pb2.DecideResponse.FromString(answered))

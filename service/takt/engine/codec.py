@@ -64,6 +64,10 @@ class Codec(Protocol):
         """An answer that was not computed in a batch: a fallback."""
         ...
 
+    def encode_alike(self, decision: Decision, names: Sequence[tuple[str, str, str]]) -> list[bytes]:
+        """An answer without names under many: id of the decision, of the request, and of the profile."""
+        ...
+
     def encode_consent(self, change: ConsentChange) -> bytes:
         """The log record of a consent that changed."""
         ...

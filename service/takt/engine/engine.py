@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from takt.catalog.legend import legend
 from takt.clock import SECOND_US
-from takt.domain.decision import person_address
+from takt.domain.decision import decision_id, person_address
 from takt.domain.ledger import EMPTY, WIDTH
 from takt.domain.reasons import Cause
 from takt.engine import fallbacks
@@ -80,7 +80,7 @@ BEHIND: Final = "another catalog is in force, which this replica has not loaded"
 
 
 class Engine:
-    """Decides batches. `answer` and `decide` are called by one thread; `fallback` and `redeploy` by any."""
+    """Decides batches. `answer` and `decide` are called by one thread; `fallbacks` and `redeploy` by any."""
 
     def __init__(
         self,
@@ -146,18 +146,16 @@ class Engine:
         self.prepare(force)
         self.turn()
 
-    def fallback(self, request: DecideRequest, cause: Cause, message: str) -> Decision:
-        """Neutral content for every placement, flagged as degraded. Nothing is read or written."""
-        decision = fallbacks.of_request(
-            self.force,
-            request,
-            cause=cause,
-            message=message,
-            now_us=self._clock.now_us(),
-            service_version=self._version,
-        )
-        self._meter.decided(decision)
-        return decision
+    def fallbacks(self, asking: Asking, cause: Cause, message: str) -> list[bytes | TaktError]:
+        """Neutral content for every placement of every request, in order, flagged as degraded.
+
+        Nothing is read or written. A wrong request gets its error in its place.
+        """
+        batch = Batch(asking, [asking.errors.get(i) for i in range(len(asking))], {})
+        for error in asking.errors.values():
+            self._meter.refused(type(error).__name__)
+        self._fall_back_all(batch, [i for i, answer in enumerate(batch.answers) if answer is None], cause, message)
+        return [answer for answer in batch.answers if answer is not None]
 
     def decide(self, requests: Sequence[DecideRequest]) -> list[Decision | TaktError]:
         """`answer` for whoever has requests as values and wants decisions as values."""
@@ -227,13 +225,15 @@ class Engine:
         asking = batch.asking
         now = self._clock.monotonic_us()
         pending: list[int] = []
+        late: list[int] = []
         for i, deadline_us in enumerate(asking.deadlines_us):
             if i in asking.errors:
                 batch.answers[i] = asking.errors[i]
             elif 0 < deadline_us <= now:
-                self._fall_back(batch, i, Cause.DEADLINE, "the budget was spent before it could be decided")
+                late.append(i)
             else:
                 pending.append(i)
+        self._fall_back_all(batch, late, Cause.DEADLINE, "the budget was spent before it could be decided")
         return pending
 
     def _identify(self, batch: Batch, pending: list[int]) -> list[Item]:
@@ -466,9 +466,26 @@ class Engine:
     def _give_up(self, batch: Batch, cause: Cause, message: str) -> None:
         """Fall back for everything that has no answer yet."""
         repeated = {i for others in batch.twins.values() for i in others}
-        for i, answer in enumerate(batch.answers):
-            if answer is None and i not in repeated:
-                self._fall_back(batch, i, cause, message)
+        lost = [i for i, answer in enumerate(batch.answers) if answer is None and i not in repeated]
+        self._fall_back_all(batch, lost, cause, message)
+
+    def _fall_back_all(self, batch: Batch, indices: Sequence[int], cause: Cause, message: str) -> None:
+        """Answer requests of a batch with neutral content: one answer under many names where they ask for the same."""
+        asking = batch.asking
+        alike: dict[tuple[bytes, bool], list[int]] = {}
+        for i in indices:
+            asked = asking.placement[asking.first_ask[i] : asking.first_ask[i + 1]].tobytes()
+            alike.setdefault((asked, bool(asking.dry_run[i])), []).append(i)
+        now_us = self._clock.now_us()
+        for same in alike.values():
+            decision = fallbacks.nameless(
+                asking, same[0], cause=cause, message=message, now_us=now_us, service_version=self._version
+            )
+            people = [(asking.profile_ids[i], asking.request_ids[i]) for i in same]
+            names = [(decision_id(profile, request), request, profile) for profile, request in people]
+            for i, answer in zip(same, self._codec.encode_alike(decision, names), strict=True):
+                batch.answers[i] = answer
+            self._meter.decided(decision, len(same))
 
     def _fall_back(self, batch: Batch, index: int, cause: Cause, message: str, one: Item | None = None) -> None:
         """Answer one request of a batch with neutral content."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions, decision_id
@@ -10,7 +11,6 @@ from takt.domain.reasons import Cause, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from takt.domain.request import DecideRequest
     from takt.engine.asking import Asking
     from takt.engine.batch import Item
     from takt.engine.force import Force
@@ -40,45 +40,33 @@ def neutral(force: Force, placements: Iterable[int]) -> tuple[PlacementDecision,
     )
 
 
-def of_request(
-    force: Force, request: DecideRequest, *, cause: Cause, message: str, now_us: int, service_version: str
-) -> Decision:
-    """The fallback of a request that never came into a batch.
-
-    Unknown placements are left out; validation names them when there is time for it.
-    """
-    known = [force.placement_index.get(ask.placement) for ask in request.placements]
-    return Decision(
-        decision_id=decision_id(request.profile_id, request.request_id),
-        request_id=request.request_id,
-        profile_id=request.profile_id,
-        anonymous=False,
-        stage="",
-        placements=neutral(force, [p for p in known if p is not None]),
-        versions=versions(force, force.scorer.version, service_version),
-        decided_at_us=now_us,
-        attempts=0,
-        dry_run=request.dry_run,
-        degradations=(Degradation(cause, message),),
-    )
-
-
 def of_asking(
     asking: Asking, index: int, *, cause: Cause, message: str, now_us: int, service_version: str, item: Item | None
 ) -> Decision:
     """The fallback of one request of a batch; `item` if it is known already who is meant."""
     profile_id = item.profile_id if item else asking.profile_ids[index]
     request_id = asking.request_ids[index]
-    return Decision(
+    return replace(
+        nameless(asking, index, cause=cause, message=message, now_us=now_us, service_version=service_version),
         decision_id=decision_id(profile_id, request_id),
         request_id=request_id,
         profile_id=profile_id,
+        attempts=item.attempt if item else 0,
+    )
+
+
+def nameless(asking: Asking, index: int, *, cause: Cause, message: str, now_us: int, service_version: str) -> Decision:
+    """What the fallbacks of all requests that ask for the same as this one have in common: all but their names."""
+    return Decision(
+        decision_id="",
+        request_id="",
+        profile_id="",
         anonymous=False,
         stage="",
         placements=neutral(asking.force, asking.placements(index)),
         versions=versions(asking.force, asking.force.scorer.version, service_version),
         decided_at_us=now_us,
-        attempts=item.attempt if item else 0,
+        attempts=0,
         dry_run=bool(asking.dry_run[index]),
         degradations=(Degradation(cause, message),),
     )

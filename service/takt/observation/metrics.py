@@ -168,20 +168,15 @@ class Metrics:
         """A request that was decided before was given the same answer."""
         self._repeats.add()
 
-    def decided(self, decision: Decision) -> None:
-        """A request was answered with fallbacks."""
-        self._decisions.add(decision.degraded, decision.dry_run)
+    def decided(self, decision: Decision, amount: int = 1) -> None:
+        """So many requests were answered with these fallbacks."""
+        self._decisions.add(decision.degraded, decision.dry_run, amount=amount)
         if decision.attempts:
-            self._attempts.add((), [decision.attempts])
+            self._attempts.add((), [decision.attempts] * amount)
         for degradation in decision.degradations:
-            self._degradations.add(degradation.cause)
+            self._degradations.add(degradation.cause, amount=amount)
         for placement in decision.placements:
-            self._placements.add(placement.placement, placement.status)
-            if placement.offers:
-                self._offers.add(placement.channel, amount=len(placement.offers))
-            for exclusion in placement.exclusions:
-                # enums are slow to hash; numbers are not
-                self._exclusions.add(int(exclusion.reason), amount=exclusion.count)
+            self._placements.add(placement.placement, placement.status, amount=amount)
 
     def refused(self, reason: str) -> None:
         """A request was wrong; `reason` is the error's class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import grpc
@@ -32,19 +32,19 @@ RESPONSE_TAG: Final = b"\x12"
 
 ALREADY_WAITING: Final = Violation("request_id", "waits for an answer on this stream already; choose another")
 
-Fallback = Callable[[bytes, Cause, str], bytes | TaktError]
+Fallbacks = Callable[[Sequence[bytes], Cause, str], Sequence[bytes | TaktError]]
 
 
 class DecisionService:
     """Answers every request that means something: with a decision, or with fallbacks when there is no time for one."""
 
     def __init__(
-        self, gather: Gather[Ask, bytes], fallback: Fallback, *, calls: Calls, clock: Clock, budget_us: int
+        self, gather: Gather[Ask, bytes], fallbacks: Fallbacks, *, calls: Calls, clock: Clock, budget_us: int
     ) -> None:
-        """`gather` works at a desk, `fallback` is that desk's; `budget_us` is what a request has that names none."""
+        """`gather` works at a desk, `fallbacks` are that desk's; `budget_us` is what a request has that names none."""
         self.calls = calls
         self._gather = gather
-        self._fallback = fallback
+        self._fallbacks = fallbacks
         self._clock = clock
         self._budget_us = budget_us
         self._streams: set[asyncio.Task[None]] = set()
@@ -95,7 +95,7 @@ class DecisionService:
 
     def _instead(self, message: bytes, cause: Cause, text: str) -> bytes:
         """The fallback in a decision's place. Raises `TaktError` where the request is wrong."""
-        answer = self._fallback(message, cause, text)
+        (answer,) = self._fallbacks([message], cause, text)
         if isinstance(answer, TaktError):
             raise answer
         return answer

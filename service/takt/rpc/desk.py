@@ -11,13 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
-from takt.domain.request import DecideRequest
 from takt.engine.asking import Asking
 from takt.engine.force import Force
 from takt.errors import TaktError
-from takt.wire.answer import response
 from takt.wire.decoding.reading import UNREADABLE, Ask, Reading
 
 __all__ = ["UNREADABLE", "Ask", "Decider", "Desk", "EngineDesk", "SharedDesk"]
@@ -33,8 +30,11 @@ class Desk(Protocol):
         """
         ...
 
-    def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
-        """Answer one message by its placements' fallbacks, flagged with `cause`. Quick, and from any thread."""
+    def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> Sequence[bytes | TaktError]:
+        """Answer every message, in order, by its placements' fallbacks, flagged with `cause`.
+
+        One that is wrong has its error in the answer's place. Quick, the more so for many at once, and from any thread.
+        """
         ...
 
 
@@ -47,7 +47,7 @@ class SharedDesk:
         self._mutex = threading.Lock()
         self._taken = False
         self._queue: deque[threading.Lock] = deque()
-        self.fallback = desk.fallback
+        self.fallbacks = desk.fallbacks
         """As the desk's own, which any thread may call."""
 
     def __len__(self) -> int:
@@ -93,8 +93,8 @@ class Decider(Protocol):
         """Answer every request of an asking, in order, with an error in the place of one that is wrong."""
         ...
 
-    def fallback(self, request: DecideRequest, cause: Cause, message: str) -> Decision:
-        """Neutral content for every placement. Quick, and from any thread."""
+    def fallbacks(self, asking: Asking, cause: Cause, message: str) -> Sequence[bytes | TaktError]:
+        """Neutral content for every placement of every request, in order. Quick, and from any thread."""
         ...
 
 
@@ -110,10 +110,7 @@ class EngineDesk:
         """Answer every ask, in order."""
         return self._engine.answer(self._reading.read(self._engine.force, asks))
 
-    def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
-        """Answer one message by its placements' fallbacks."""
-        request = self._reading.one(self._engine.force, Ask(message, 0))
-        if isinstance(request, TaktError):
-            return request
-        answer: bytes = response(self._engine.fallback(request, cause, text)).SerializeToString()
-        return answer
+    def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> Sequence[bytes | TaktError]:
+        """Answer every message, in order, by its placements' fallbacks."""
+        asking = self._reading.read(self._engine.force, [Ask(message, 0) for message in messages])
+        return self._engine.fallbacks(asking, cause, text)

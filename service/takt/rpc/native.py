@@ -35,11 +35,16 @@ from takt.v1 import decision_pb2
 
 METHODS: Final = (DECIDE, RECORD)
 """What is served here, by the number under which the library hands it over."""
+FIRST: Final = METHODS.index(DECIDE)
 PACKAGE: Final = decision_pb2.DESCRIPTOR.package
 MOST_EVENTS: Final = 4_096
 """That are taken from the library's queue at once."""
 TICK_S: Final = 0.004
-"""How often the second thread looks; a batch that is shorter is not disturbed."""
+"""How often the second thread looks."""
+LONG_US: Final = 50_000
+"""It leaves a batch alone that is shorter, as most are: two threads would only take turns."""
+BUSY: Final = "too many requests are waiting"
+LATE: Final = "the budget was spent before there was a decision"
 IDLE_TICKS: Final = 250
 """After so many without work it sleeps until there is some."""
 KEEPALIVE_MS: Final = 60_000
@@ -155,19 +160,20 @@ class NativeFront:
             if events is None:
                 return
             with self._lock:
-                self._since_us = self._clock.monotonic_us()
+                begun_us = self._since_us = self._clock.monotonic_us()
                 turned_away = self._admit(events)
-                batch = self._room.take(self._max_batch)
+                batch, late = self._room.take(self._max_batch, begun_us)
             self._stirred.set()
-            self._answer_instead(turned_away, Cause.OVERLOAD, "too many requests are waiting")
+            self._answer_instead(turned_away, Cause.OVERLOAD, BUSY)
+            self._answer_instead(late, Cause.DEADLINE, LATE)
             if batch:
-                self._work(batch)
+                self._work(batch, begun_us)
 
-    def _work(self, batch: list[Waiting]) -> None:
+    def _work(self, batch: list[Waiting], begun_us: int) -> None:
         """Decide a batch, and answer those who still want to know."""
         answers = self._decide([call.ask for call in batch])
         with self._lock:
-            wanted = self._room.done(batch)
+            wanted = self._room.done(batch, self._clock.monotonic_us() - begun_us)
         self._answer((call, answer) for call, answer, want in zip(batch, answers, wanted, strict=True) if want)
 
     # The thread that stands in
@@ -188,13 +194,13 @@ class NativeFront:
     def _stand_in(self, library: NativeGrpcFront) -> None:
         now_us = self._clock.monotonic_us()
         with self._lock:
-            if not self._since_us or now_us - self._since_us < TICK_S * SECOND_US:
+            if not self._since_us or now_us - self._since_us < LONG_US:
                 return
             # the deciding thread does not read now, so that nothing is taken from under its hands
             turned_away = self._admit(library.recv_batch_details(MOST_EVENTS, 0) or ())
             late = self._room.expire(now_us)
-        self._answer_instead(turned_away, Cause.OVERLOAD, "too many requests are waiting")
-        self._answer_instead(late, Cause.DEADLINE, "the budget was spent before there was a decision")
+        self._answer_instead(turned_away, Cause.OVERLOAD, BUSY)
+        self._answer_instead(late, Cause.DEADLINE, LATE)
 
     # What both do
 
@@ -203,44 +209,46 @@ class NativeFront:
         now_us = self._clock.monotonic_us()
         turned_away: list[Waiting] = []
         records: list[tuple[int, bytes | None]] = []
+        room, serving = self._room, not self._calls.draining
         for kind, call_id, method, message, _, details in events:
-            if kind == EVENT_CANCEL:
-                gone = self._room.leave(call_id)
+            if serving and method == FIRST and kind != EVENT_CANCEL and len(message) <= LARGEST_MESSAGE:
+                ask = Ask(message, now_us, latest(now_us, details[2]))
+                if not room.enter(call_id, ask):
+                    turned_away.append(Waiting(call_id, ask))
+            elif kind == EVENT_CANCEL:
+                gone = room.leave(call_id)
                 if gone is None:
                     records.append((call_id, None))
                 else:
                     self._calls.meter.called(DECIDE, "CANCELLED", (now_us - gone.ask.received_us) / SECOND_US)
-            elif self._calls.draining:
+            elif not serving:
                 self._refuse(call_id, METHODS[method], refusal(DrainingError()), 0.0)
             elif len(message) > LARGEST_MESSAGE:
                 error = MessageTooLargeError(len(message), LARGEST_MESSAGE)
                 self._refuse(call_id, METHODS[method], refusal(error), 0.0)
-            elif METHODS[method] == RECORD:
-                records.append((call_id, message))
             else:
-                ask = Ask(message, now_us, latest(now_us, details[2]))
-                if not self._room.enter(call_id, ask):
-                    turned_away.append(Waiting(call_id, ask))
+                records.append((call_id, message))
         if records and self._loop is not None:
             self._loop.call_soon_threadsafe(self._take_records, records)
         return turned_away
 
     def _answer_instead(self, calls: Sequence[Waiting], cause: Cause, text: str) -> None:
         """Answer calls with their fallbacks."""
-        self._answer((call, self._fallback(call, cause, text)) for call in calls)
-
-    def _fallback(self, call: Waiting, cause: Cause, text: str) -> bytes | Exception:
+        if not calls:
+            return
+        answers: Sequence[bytes | Exception]
         try:
-            return self._desk.fallback(call.ask.message, cause, text)
+            answers = self._desk.fallbacks([call.ask.message for call in calls], cause, text)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to live on
-            return error
+            answers = [error] * len(calls)
+        self._answer(zip(calls, answers, strict=True))
 
     def _answer(self, answers: Iterable[tuple[Waiting, bytes | Exception]]) -> None:
         """Send answers, and count them by their codes."""
         library = self._bound()
         taken: list[float] = []
+        now_us = self._clock.monotonic_us()
         for call, answer in answers:
-            now_us = self._clock.monotonic_us()
             seconds = (now_us - call.ask.received_us) / SECOND_US
             if isinstance(answer, Exception):
                 self._refuse(call.call_id, DECIDE, refused_for(answer, DECIDE), seconds)

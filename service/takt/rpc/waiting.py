@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 READ_BUDGET_US: Final = 20_000
 """A call that waits for longer is asked for its own budget: reading it costs as much as a part of deciding."""
+PATIENCE: Final = 0.5
+"""Share of its budget that a call may be expected to wait when it comes; the rest is for deciding, and surprises."""
+TELLING: Final = 16
+"""Calls of a batch from which on it tells how fast decisions are made."""
+QUICKLY: Final = 0.3
+"""How much of what is known of the pace the next batch replaces."""
 
 
 @dataclass(slots=True)
@@ -34,6 +40,11 @@ class WaitingRoom:
         """At most `most` calls wait; `budget_us` is what a request has that names none."""
         self._most = most
         self._budget_us = budget_us
+        self._patience_us = PATIENCE * budget_us
+        self._pace_us = 0.0
+        """Microseconds per call at which waiting calls were taken lately; 0 until there were enough to tell."""
+        self._last: tuple[int, int] | None = None
+        """When a batch was taken that left others waiting, and its size."""
         self._waiting: OrderedDict[int, Waiting] = OrderedDict()
         self._at_work: dict[int, Waiting] = {}
 
@@ -46,8 +57,10 @@ class WaitingRoom:
         return len(self._waiting)
 
     def enter(self, call_id: int, ask: Ask) -> bool:
-        """Let a call wait; False if too many do already."""
-        if len(self._waiting) >= self._most:
+        """Let a call wait; False if so many do already that its time would be spent, or more than may."""
+        waiting = len(self._waiting)
+        expected_us = waiting * self._pace_us
+        if waiting >= self._most or (expected_us > self._patience_us and expected_us > PATIENCE * self._budget_of(ask)):
             return False
         self._waiting[call_id] = Waiting(call_id, ask)
         return True
@@ -56,18 +69,31 @@ class WaitingRoom:
         """The caller has gone: forget its call, and give what is forgotten."""
         return self._waiting.pop(call_id, None) or self._at_work.pop(call_id, None)
 
-    def take(self, most: int) -> list[Waiting]:
-        """The next batch, of at most so many calls, in the order in which they came. They are at work from now on."""
+    def take(self, most: int, now_us: int) -> tuple[list[Waiting], list[Waiting]]:
+        """The next batch, of at most so many calls, in the order in which they came; and those whose time is too short.
+
+        The batch is at work from now on; the others have left.
+        """
         batch: list[Waiting] = []
+        late: list[Waiting] = []
         while self._waiting and len(batch) < most:
             call_id, call = self._waiting.popitem(last=False)
-            call.at_work = True
-            self._at_work[call_id] = call
-            batch.append(call)
-        return batch
+            if self._is_late(call, now_us + round(self._pace_us * (len(batch) + 1))):
+                late.append(call)
+            else:
+                call.at_work = True
+                self._at_work[call_id] = call
+                batch.append(call)
+        if self._last is not None and self._last[1] >= TELLING:
+            sample_us = (now_us - self._last[0]) / self._last[1]
+            self._pace_us += (sample_us - self._pace_us) * (QUICKLY if self._pace_us else 1)
+        self._last = (now_us, len(batch)) if self._waiting else None
+        return batch, late
 
-    def done(self, batch: list[Waiting]) -> list[bool]:
+    def done(self, batch: list[Waiting], took_us: int) -> list[bool]:
         """A batch is decided: which of its calls still want their answers. All have left."""
+        # other batches may have been at work beside it: in truth it is faster, and never slower
+        self._pace_us = min(self._pace_us, took_us / len(batch))
         return [self._at_work.pop(call.call_id, None) is not None for call in batch]
 
     def expire(self, now_us: int) -> list[Waiting]:
@@ -86,5 +112,9 @@ class WaitingRoom:
         if now_us - ask.received_us < READ_BUDGET_US:
             return False
         if not call.until_us:
-            call.until_us = ask.received_us + (asked_budget_us(ask.message) or self._budget_us)
+            call.until_us = ask.received_us + self._budget_of(ask)
         return call.until_us <= now_us
+
+    def _budget_of(self, ask: Ask) -> int:
+        """What the request says, or the service's own."""
+        return asked_budget_us(ask.message) or self._budget_us

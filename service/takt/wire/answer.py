@@ -6,7 +6,7 @@ answer, and a repeated request is answered from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from takt.domain.decision import (
@@ -36,6 +36,7 @@ FORM_OF_ADDRESS: Final[Mapping[str, Any]] = {
 COUNTED_EVENT: Final[Mapping[str, Any]] = {
     name: types_pb2.CountedEvent.Value(f"COUNTED_EVENT_{name}") for name in ("DECISION", "IMPRESSION", "CLICK")
 }
+ONE_BYTE: Final = tuple(bytes((size,)) for size in range(0x80))
 _STATUS: Final = {number: status for status, number in STATUS.items()}
 _CAUSE: Final = {number: cause for cause, number in CAUSE.items()}
 _FORM_OF_ADDRESS: Final = {number: name for name, number in FORM_OF_ADDRESS.items()}
@@ -57,6 +58,26 @@ def response(decision: Decision) -> decision_pb2.DecideResponse:
         decided_at=timestamp(decision.decided_at_us),
         dry_run=decision.dry_run,
     )
+
+
+def named(nameless: bytes, names: Sequence[tuple[str, str, str]]) -> list[bytes]:
+    """A serialised response without ids under many: of the decision, of the request, and of the profile.
+
+    They are the message's first fields, and at most as long as the contract allows: what protobuf would write.
+    """
+    return [
+        b"".join((_text(b"\x0a", decision_id), _text(b"\x12", request_id), _text(b"\x1a", profile_id), nameless))
+        for decision_id, request_id, profile_id in names
+    ]
+
+
+def _text(tag: bytes, text: str) -> bytes:
+    """A field that is a text of less than 16 kB; nothing for an empty one."""
+    if not text:
+        return b""
+    value = text.encode()
+    size = len(value)
+    return b"".join((tag, ONE_BYTE[size] if size < 0x80 else bytes((size & 0x7F | 0x80, size >> 7)), value))
 
 
 def decision(message: decision_pb2.DecideResponse) -> Decision:

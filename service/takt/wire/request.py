@@ -32,6 +32,8 @@ MOST_CONTEXT: Final = 64
 MOST_TIMINGS: Final = 32
 LEAST_BUDGET_US: Final = 1_000
 MOST_BUDGET_US: Final = 60 * SECOND_US
+BUDGET_TAG: Final = b"\x52"
+"""Of `DecideRequest.budget`, as every implementation writes it."""
 
 EXPLAIN: Final = {
     decision_pb2.EXPLAIN_LEVEL_UNSPECIFIED: Explain.COUNTS,
@@ -117,6 +119,8 @@ def decide_request(
 
 def asked_budget_us(serialised: bytes) -> int:
     """The budget that a serialised request names, and nothing else of it; 0 where it names none that could be kept."""
+    if BUDGET_TAG not in serialised:  # as in most, which is quickly seen
+        return 0
     try:
         message = decision_pb2.DecideRequest.FromString(serialised)
     except DecodeError:

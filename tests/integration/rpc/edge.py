@@ -226,7 +226,7 @@ async def front(
             max_waiting=max_waiting,
         )
     servers = Servers(
-        decision=DecisionService(gather, desk.fallback, calls=calls, clock=SystemClock(), budget_us=budget_us),
+        decision=DecisionService(gather, desk.fallbacks, calls=calls, clock=SystemClock(), budget_us=budget_us),
         feedback=feedback,
         admin=AdminServices(
             profile=ProfileService(work, admin, calls=calls, times=frozenset),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,8 @@ from takt.v1 import decision_pb2, log_pb2
 from takt.wire import answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from takt.domain.decision import Versions
@@ -315,3 +318,11 @@ class CheckedCodec(ProtobufCodec):
             assert record(computed, made, decision, g, i=i, partitions=self.partitions) == bytes(records[i])
             self.written += 1
         return letters
+
+    def encode_alike(self, decision: Decision, names: Sequence[tuple[str, str, str]]) -> list[bytes]:
+        """Write it under every name, and again one after the other."""
+        answers = super().encode_alike(decision, names)
+        for (decision_id, request_id, profile_id), written in zip(names, answers, strict=True):
+            named = replace(decision, decision_id=decision_id, request_id=request_id, profile_id=profile_id)
+            assert self.encode(named) == written
+        return answers

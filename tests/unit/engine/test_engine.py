@@ -11,7 +11,7 @@ import pytest
 
 from takt.catalog.snapshot import Calendar, Cap, Counts, Exploration, Scope, Zone
 from takt.clock import DAY_US, MINUTE_US, SECOND_US
-from takt.domain.decision import Decision, person_address
+from takt.domain.decision import Decision, Degradation, decision_id, person_address
 from takt.domain.feedback import FeedbackEvent, FeedbackOutcome
 from takt.domain.ledger import EntryState
 from takt.domain.person import Address
@@ -219,6 +219,41 @@ def test_formal_people_are_never_addressed_informally(minimal: Catalog) -> None:
     refused = {e.reason: e.offers for e in decision.placements[1].exclusions}
     assert ("FORMAL", "lease-formal") == (mail.form_of_address, mail.treatment)
     assert ("lease-renewal",) == refused[Reason.FORM_OF_ADDRESS]
+
+
+def test_fallbacks_of_many_are_each_ones_own(world: World) -> None:
+    """Requests that were never decided get neutral content under their own ids, and the wrong ones their errors."""
+    world.person()
+    requests = [
+        world.ask("r1", "home_hero", "home_row"),
+        world.ask("r2", "nowhere"),
+        world.ask("r" * 128, "home_hero", profile_id="é" * 64),
+        world.ask("r4", "home_row", "home_hero", dry_run=True),
+        world.ask("r5", "home_hero", "home_row"),
+        world.ask("r6", "home_hero", identities=(Identity("cookie", "unknown"),)),
+    ]
+
+    engine = world.engine
+    answers = engine.fallbacks(engine.codec.read(engine.force, requests), Cause.OVERLOAD, "too many")
+
+    assert isinstance(answers.pop(1), InvalidRequestError)
+    right = [request for request in requests if request.request_id != "r2"]
+    for request, written in zip(right, answers, strict=True):
+        assert isinstance(written, bytes)
+        answer = engine.codec.decode(written)
+        assert (decision_id(request.profile_id, request.request_id), request.request_id, request.profile_id) == (
+            answer.decision_id,
+            answer.request_id,
+            answer.profile_id,
+        )
+        assert [ask.placement for ask in request.placements] == [p.placement for p in answer.placements]
+        assert (request.dry_run, 0, (Degradation(Cause.OVERLOAD, "too many"),)) == (
+            answer.dry_run,
+            answer.attempts,
+            answer.degradations,
+        )
+        assert {Status.FALLBACK, Status.EMPTY} >= {p.status for p in answer.placements}
+    assert 0 == len(world.contacts())
 
 
 def test_a_placement_without_fallback_is_empty(world: World) -> None:

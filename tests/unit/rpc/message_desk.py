@@ -58,8 +58,11 @@ class MessageDesk:
         decided = iter(self._decider.decide(requests) if requests else ())
         return [_answer(next(decided) if isinstance(request, DecideRequest) else request) for request in read]
 
-    def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
-        """Answer one message by its placements' fallbacks."""
+    def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> list[bytes | TaktError]:
+        """Answer every message by its placements' fallbacks."""
+        return [self._fallback(message, cause, text) for message in messages]
+
+    def _fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
         request = self._read(Ask(message, 0))
         return _answer(self._decider.fallback(request, cause, text) if isinstance(request, DecideRequest) else request)
 

@@ -105,7 +105,7 @@ def test_the_budget_runs_from_when_the_call_came(latest_us: int, deadline_us: in
 def test_a_fallback_says_why() -> None:
     """The placements are answered with the cause; what is no request has its error instead."""
     desk = desk_of(Decider(), [])
-    answer = desk.fallback(message("a"), Cause.OVERLOAD, "too many")
+    answer, wrong = desk.fallbacks([message("a"), b"\xff"], Cause.OVERLOAD, "too many")
 
     assert isinstance(answer, bytes)
     read = decision_pb2.DecideResponse.FromString(answer)
@@ -114,7 +114,7 @@ def test_a_fallback_says_why() -> None:
         [p.placement for p in read.placements],
         [d.message for d in read.degradations],
     )
-    assert isinstance(desk.fallback(b"\xff", Cause.OVERLOAD, "too many"), InvalidRequestError)
+    assert isinstance(wrong, InvalidRequestError)
 
 
 def test_a_message_of_a_stream_is_unwrapped_and_wrapped() -> None:
@@ -147,8 +147,8 @@ def test_a_shared_desk_lets_one_in_at_a_time_and_in_order() -> None:
             inside -= 1
             return [b""]
 
-        def fallback(self, message: bytes, cause: Cause, text: str) -> bytes | TaktError:
-            return message + text.encode() + cause.encode()
+        def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> list[bytes | TaktError]:
+            return [message + text.encode() + cause.encode() for message in messages]
 
     desk = SharedDesk(Busy())
     threads = [threading.Thread(target=desk.decide, args=([Ask(b"", n)],)) for n in range(6)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,8 @@ from takt.model.prior import ConstantScorer
 from takt.v1 import decision_pb2, types_pb2
 from takt.wire.asking import asking_of
 from takt.wire.decoding import reading
-from takt.wire.decoding.reading import Ask, Reading
+from takt.wire.decoding.reading import UNREADABLE, Ask, Reading
+from takt.wire.request import Budget, decide_request
 
 FORCE = force(load_workspace(Path(__file__).parents[2] / "workspaces" / "minimal"), ConstantScorer())
 BUDGET_US = 50_000
@@ -65,10 +67,21 @@ messages = st.builds(
 )
 
 
+def valued(ask: Ask) -> DecideRequest | InvalidRequestError:
+    """What is asked, or what is wrong with it."""
+    try:
+        return decide_request(
+            decision_pb2.DecideRequest.FromString(ask.message), Budget(ask.received_us, BUDGET_US, ask.latest_us)
+        )
+    except DecodeError:
+        return InvalidRequestError((UNREADABLE,))
+    except InvalidRequestError as error:
+        return error
+
+
 def slowly(asks: list[Ask]) -> Asking:
     """The same, one message after the other."""
-    slow = Reading(BUDGET_US)
-    values = [slow.one(FORCE, ask) for ask in asks]
+    values = [valued(ask) for ask in asks]
     asking = asking_of(FORCE, [v if isinstance(v, DecideRequest) else DecideRequest("", ()) for v in values])
     asking.errors.update({i: v for i, v in enumerate(values) if not isinstance(v, DecideRequest)})
     return asking

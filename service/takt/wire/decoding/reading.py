@@ -61,10 +61,6 @@ class Reading:
         odd = np.flatnonzero(~read.plain).tolist()
         return merged(asking, odd, self._slow(force, [asks[i] for i in odd], times))
 
-    def one(self, force: Force, ask: Ask) -> DecideRequest | TaktError:
-        """One message as a value, or what is wrong with it."""
-        return self._value(ask, self._names_of(force)[1])
-
     def _slow(self, force: Force, asks: Sequence[Ask], times: frozenset[str]) -> Asking:
         """The same one message after the other."""
         values = [self._value(ask, times) for ask in asks]
