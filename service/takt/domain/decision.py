@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DECISION_BYTES: Final = 24
 
 
-@lru_cache(maxsize=8192)  # asked for several times in a decision: to identify, to fetch and to commit
+@lru_cache(maxsize=2048)  # asked for several times in a decision: to identify, to fetch and to commit
 def person_address(profile_id: str) -> bytes:
     """16 bytes that say where a person's data lie: CRC-32 of the profile id (its partition) and 12 bytes of BLAKE2b.
 

@@ -201,13 +201,17 @@ class Scratch(NamedTuple):
     moments: Table
     """`MOMENT` [T]."""
     best: Floats
-    """float64 [T, O]: total of an offer's best tonality at each timing."""
+    """float64 [T, O]: total of an offer's best tonality at each timing, NaN where it is not known for the row at hand."""
     tonality: Ints
     """int64 [T, O]: that tonality."""
     first_tonality: Ints
     """int64 [O]: the first tonality in which an offer can be shown in the spot."""
     weighed: Bools
-    """bool [T]: the best tonalities have been found."""
+    """bool [T]: the best tonalities have been found for the spot at hand."""
+    weighed_for: Ints
+    """int64 [2]: the row and the placement that `best` holds for; row -1 for none."""
+    unknown: Ints
+    """int64 [O]: offers whose best tonality is to be found."""
     taken: Bools
     """bool [O]: offered in this request already."""
     here: Bools
@@ -239,6 +243,8 @@ def scratch_for(shelf: Shelf, n_groups: int, longest: int) -> Scratch:
         tonality=np.zeros((n_timings, n_offers), np.int64),
         first_tonality=np.zeros(n_offers, np.int64),
         weighed=np.zeros(n_timings, np.bool_),
+        weighed_for=np.array([-1, 0]),
+        unknown=np.zeros(n_offers, np.int64),
         taken=np.zeros(n_offers, np.bool_),
         here=np.zeros(n_offers, np.bool_),
         own_channel=np.zeros(n_channels, np.int64),

@@ -16,6 +16,7 @@ from takt.domain.reasons import Reason
 from takt.engine.arrays import (
     SILENCE,
     Asked,
+    Bools,
     Dials,
     Ints,
     Picked,
@@ -354,13 +355,14 @@ def weigh_arm(
     t: int,
     n: int,
     treatments: Ints,
+    unknown: int,
     scratch: Scratch,
 ) -> None:
-    """Reckon the totals of tonality `n` at timing `t` for every offer that has a treatment in it, and keep the better.
+    """Reckon the totals of tonality `n` at timing `t` for offers that have a treatment in it, and keep the better.
 
-    As `arm_total` for each, with all that does not depend on the offer looked up once. `treatments` is int64 [O].
+    As `arm_total` for each, with all that does not depend on the offer looked up once. `treatments` is int64 [O]; the
+    offers are the first of `scratch.unknown`, so many.
     """
-    verdicts = scratch.verdicts
     shape = valued.acceptance.shape
     acceptances = valued.acceptance[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
     shape = valued.baseline.shape
@@ -376,8 +378,8 @@ def weigh_arm(
     pressure_here = valued.pressure[q, t]
     cost = shelf.contact_cost[h]
     best, tonality = scratch.best[t], scratch.tonality[t]
-    for i in range(verdicts.size[0]):
-        o = verdicts.offers[i]
+    for i in range(unknown):
+        o = scratch.unknown[i]
         if treatments[o] < 0 or n < scratch.first_tonality[o]:
             continue
         column = valued.column[o]
@@ -404,26 +406,50 @@ def weigh_arm(
 
 
 @kernel
+def same(some: Bools, others: Bools) -> bool:
+    """Whether two rows of flags are alike."""
+    for n in range(some.shape[0]):
+        if some[n] != others[n]:
+            return False
+    return True
+
+
+@kernel
 def weigh(
     asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, scratch: Scratch
 ) -> None:
-    """Find the best tonality of every offer at every timing that is allowed. Ties go to the earlier."""
+    """Find the best tonality of every offer at every timing that is allowed. Ties go to the earlier.
+
+    What was found for another spot of the same row that can have the same tonalities holds here as well.
+    """
     request = asked.requests[r]
     q = asked.spots[s]["row"]
     h = spot.channel
     treatments = shelf.treatment_of[h, request["address"], request["locale"]]
     verdicts = scratch.verdicts
+    tonalities = shelf.placement_tonalities[spot.placement]
+    if scratch.weighed_for[0] != q or not same(tonalities, shelf.placement_tonalities[scratch.weighed_for[1]]):
+        scratch.best[:] = np.nan
+        scratch.weighed_for[0] = q
+        scratch.weighed_for[1] = spot.placement
     for j in range(verdicts.size[1]):
         t = verdicts.timings[j]
         if scratch.weighed[t] or verdicts.timing[t]["reason"] != 0:
             continue
         scratch.weighed[t] = True
+        unknown = 0
         for i in range(verdicts.size[0]):
-            scratch.best[t, verdicts.offers[i]] = -np.inf
-            scratch.tonality[t, verdicts.offers[i]] = -1
-        for n in range(shelf.placement_tonalities.shape[1]):
-            if shelf.placement_tonalities[spot.placement, n]:
-                weigh_arm(valued, shelf, dials, q, h, t, n, treatments[n], scratch)
+            o = verdicts.offers[i]
+            if np.isnan(scratch.best[t, o]):
+                scratch.best[t, o] = -np.inf
+                scratch.tonality[t, o] = -1
+                scratch.unknown[unknown] = o
+                unknown += 1
+        if unknown == 0:
+            continue
+        for n in range(tonalities.shape[0]):
+            if tonalities[n]:
+                weigh_arm(valued, shelf, dials, q, h, t, n, treatments[n], unknown, scratch)
 
 
 @kernel
@@ -483,13 +509,13 @@ def close_off(spot: Spot, s: int, scratch: Scratch, picked: Picked) -> None:
     verdicts = scratch.verdicts
     for i in range(verdicts.size[0]):
         o = verdicts.offers[i]
-        cell = picked.cells[s, o]
-        if cell["reason"] != OUTRANKED:
-            continue
         alive = False
         for j in range(verdicts.size[2]):
             alive = alive or verdicts.reason[verdicts.open[j], o] == 0
-        if not alive:
+        if alive:
+            continue
+        cell = picked.cells[s, o]
+        if cell["reason"] == OUTRANKED:
             cell["reason"], cell["cap"] = furthest(spot, o, verdicts)
 
 
@@ -701,6 +727,7 @@ def select(
         spot = group_slack(asked, tables, shelf, valued, terms, contacts, first, end, g, scratch, picked)
         for r in range(begin, asked.group_first[g + 1]):
             scratch.taken[:] = False
+            scratch.weighed_for[0] = -1
             press(asked, tables, shelf, dials, valued, contacts, first, end, r)
             if r > begin and not same_moment(asked, r - 1, r):
                 recall_for(asked, tables, terms, contacts, first, end, r, scratch)

@@ -101,7 +101,7 @@ def partition_of(profile_id: str, partitions: int) -> int:
     return person(profile_id, partitions).partition
 
 
-@lru_cache(maxsize=8192)  # who is fetched is committed
+@lru_cache(maxsize=2048)  # who is fetched is committed
 def person(profile_id: str, partitions: int) -> PersonKeys:
     """Keys of a person."""
     return person_at(person_address(profile_id), partitions)

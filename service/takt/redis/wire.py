@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import hiredis
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -157,7 +158,7 @@ class Wire:
             connection = self._pool.get_connection()
         complete = False
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            connection.send_packed_command([packed(commands)], check_health=False)
             replies: list[Any] = []
             for _ in commands:
                 try:
@@ -197,6 +198,11 @@ class Wire:
                 self._settled = changes
             finally:
                 self._settler = 0
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """Commands as they are sent. As the connection would pack them, which looks at every argument of its own again."""
+    return b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # any length
 
 
 def _nothing() -> None:
