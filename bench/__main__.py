@@ -1,7 +1,7 @@
 """`make bench`: what a full decision costs, beside an empty call and beside the service one would otherwise write.
 
 It says what it does as it goes, prints a table, writes `bench/results/latest.json`, and prints as its last line one
-JSON object of figures with their bars. Exits 1 if a bar is missed, or a scene failed.
+JSON object of figures with their bars. Exits 1 if a bar is missed, a scene failed, or a figure was not measured.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final
 from rich.console import Console
 
 from bench import floors, plot, report, scenes, soak
+from bench.figures import BARS
 from bench.load import Generator
 from bench.scenes import Bench
 from bench.stand import ASKED, Stand, stand
@@ -27,7 +28,10 @@ from bench.workspace import Size
 MILLION: Final = 1_000_000
 IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 SUBJECTS: Final = ("grpcio", "native", "peer")
-SCENES: Final = ("floors", "front", "stream", "offers", "caps", "ledger", "profiles", "start", "disk", "soak")
+SOAKED: Final = "soak_growth_mb"
+SCENES: Final = (
+    *("floors", "front", "half", "overload", "stream", "offers", "caps", "ledger", "profiles", "start", "disk", "soak"),
+)
 
 
 def main() -> None:
@@ -47,6 +51,7 @@ def main() -> None:
             only=chosen & set(SUBJECTS),
             workers=arguments.workers,
             quick=arguments.quick,
+            part=bool(chosen),
         )
         bench.say(f"stores keep their data in {arguments.data}; every commit is synced before it is answered")
         with stand(bench.folder()) as usual:
@@ -58,7 +63,7 @@ def main() -> None:
                     at = time.time()
                     try:
                         scene()
-                    except Exception:  # noqa: BLE001 - whatever it is, the other scenes can be measured
+                    except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, the other scenes can be measured
                         failed.append(name)
                         traceback.print_exc()
                     finally:
@@ -68,13 +73,17 @@ def main() -> None:
     if "bytes_per_profile" not in bench.notes.rounds:
         bench.notes.add("bytes_per_profile", bench.notes.median("bytes_per_profile_of_20k"))
     report.write(bench, took_s=time.time() - begun, data=str(arguments.data))
-    report.show(out, bench.notes)
+    report.show(out, bench.notes, report.PART if chosen else report.RESULTS)
     plot.draw(bench.notes, report.RESULTS.parent)
     figures = bench.notes.figures()
     print(json.dumps(figures), flush=True)
     if failed:
         out.print(f"failed, see above: {', '.join(failed)}", highlight=False)
-    sys.exit(0 if all(figure["ok"] for figure in figures.values()) and not failed else 1)
+    whole = not (chosen or arguments.quick)
+    lacking = [name for name in BARS if whole and name not in figures and (name != SOAKED or arguments.soak)]
+    if lacking:
+        out.print(f"not measured: {', '.join(lacking)}", highlight=False)
+    sys.exit(0 if all(figure["ok"] for figure in figures.values()) and not (failed or lacking) else 1)
 
 
 def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
@@ -88,6 +97,8 @@ def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[s
     if arguments.quick and not set(arguments.only) & set(SCENES):
         return wanted
     wanted |= {
+        "half": lambda: scenes.half_load(bench, usual),
+        "overload": lambda: scenes.overload(bench, usual),
         "stream": lambda: scenes.stream(bench, usual),
         "offers": lambda: scenes.sizes(bench, usual, {f"offers_{n}": Size(offers=n) for n in (10, 1_000, 10_000)}),
         "caps": lambda: scenes.sizes(bench, usual, {f"caps_{n}": Size(caps=n) for n in (1, 10)}),

@@ -73,6 +73,8 @@ class Load:
     """Answers, degraded ones included."""
     on_time_per_second: float
     """Answers that were not degraded and came within the limit."""
+    offered_per_second: float
+    """Calls that were begun, the warm-up included."""
     p50_ms: float
     p90_ms: float
     p99_ms: float
@@ -131,7 +133,7 @@ def run(job: Job) -> Load:
     cursor = np.array([job.number % len(messages), job.number], np.int64)
     connections = _connect(job, Run(messages, cursor, tally, taken, job.limit_s))
     try:
-        counted, seconds, cores = _drive(job, connections, tally)
+        counted, seconds, cores, offered = _drive(job, connections, tally)
     finally:
         for connection in connections:
             connection.close()
@@ -141,6 +143,7 @@ def run(job: Job) -> Load:
     return Load(
         per_second=done / seconds,
         on_time_per_second=float(counted[Tally.ON_TIME]) / seconds,
+        offered_per_second=offered,
         p50_ms=float(p50),
         p90_ms=float(p90),
         p99_ms=float(p99),
@@ -165,14 +168,14 @@ def _connect(job: Job, shared: Run) -> list[Connection]:
 
 def _drive(
     job: Job, connections: Sequence[Connection], tally: frames.Ints
-) -> tuple[frames.Ints, float, Mapping[str, float]]:
-    """Make the load; what was counted, in how many seconds, with how many processors."""
+) -> tuple[frames.Ints, float, Mapping[str, float], float]:
+    """Make the load; what was counted, in how many seconds, with how many processors; calls begun per second."""
     shares = [len(part) for part in np.array_split(np.arange(job.callers), len(connections))]
     begun = time.perf_counter()
     counts_from, until = begun + WARM_UP_S, begun + WARM_UP_S + job.seconds
     counting, issuing, sent = False, True, 0
     counted, since, used = tally, begun, _used(job.watch)
-    seconds = job.seconds
+    seconds, offered = job.seconds, 0.0
     cores: Mapping[str, float] = {}
     while True:
         now = time.perf_counter()
@@ -184,8 +187,9 @@ def _drive(
             issuing, counted, seconds = False, tally.copy(), now - since
             after = _used(job.watch)
             cores = {name: (after[name] - used[name]) / seconds for name in after}
+            offered = sent / (now - begun)
         if not issuing and (now >= until + DRAIN_S or not any(c.in_flight for c in connections)):
-            return counted, seconds, cores
+            return counted, seconds, cores, offered
         wait = 0.05
         if issuing and job.rate:
             due = int((now - begun) * job.rate) - sent
@@ -196,7 +200,7 @@ def _drive(
         elif issuing:
             for connection, share in zip(connections, shares, strict=True):
                 if connection.in_flight < share:
-                    connection.call(share - connection.in_flight, time.perf_counter(), 0.0)
+                    sent += connection.call(share - connection.in_flight, time.perf_counter(), 0.0)
         if issuing:
             wait = min(wait, max(0.0, (until if counting else counts_from) - now))
         blocked = [c for c in connections if c.blocked]

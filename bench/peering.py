@@ -31,7 +31,7 @@ def subject(on: Stand) -> Iterator[Subject]:
     finally:
         wire.close()
     requests = Messages.of(list(_questions(on.asked))).write(on.folder / "peer.npz")
-    address = servers.free_address()
+    (address,) = servers.free_addresses(1)
     with servers.child("bench.peer", address, str(on.model), url, str(on.workspace)) as pid:
         pids = {"server": pid, "store": on.server.pid or 0}
         yield Subject("peer", address, "/decide", requests, pids, "http1")

@@ -19,6 +19,8 @@ from bench.figures import BARS, Notes
 from bench.scenes import Bench
 
 RESULTS: Final = Path("bench/results/latest.json")
+PART: Final = RESULTS.with_name("part.local.json")
+"""Where a run of some scenes or subjects is kept: it must not take the place of a whole one."""
 SHARES: Final = {
     "Redis": ("commit", "trip fetch", "trip resolve"),
     "ONNX": ("score",),
@@ -49,10 +51,11 @@ def write(bench: Bench, *, took_s: float, data: str, last: str | None = None) ->
         "grpcio": grpc.__version__,
         "onnxruntime": onnxruntime.__version__,
     }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    written = RESULTS.with_suffix(".new")
+    results = PART if bench.part else RESULTS
+    results.parent.mkdir(parents=True, exist_ok=True)
+    written = results.with_suffix(".new")
     written.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    written.replace(RESULTS)
+    written.replace(results)
 
 
 def deciders(notes: Notes) -> list[str]:
@@ -79,7 +82,7 @@ def shares(notes: Notes, subject: str, callers: int = 64) -> dict[str, float]:
     return {kind: round(100 * us / whole, 1) for kind, us in spent.items()}
 
 
-def show(out: Console, notes: Notes) -> None:
+def show(out: Console, notes: Notes, results: Path = RESULTS) -> None:
     """Print medians with their spread."""
     table = Table(title="figures with their bars")
     for column in ("figure", "median", "least", "most", "must", "aim", ""):
@@ -103,7 +106,7 @@ def show(out: Console, notes: Notes) -> None:
     for subject in deciders(notes):
         where.add_row(subject, ", ".join(f"{kind} {share:g}" for kind, share in shares(notes, subject).items()))
     out.print(where)
-    out.print(f"written to {RESULTS}", highlight=False)
+    out.print(f"written to {results}", highlight=False)
 
 
 def shown(value: float) -> str:

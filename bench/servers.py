@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,11 +28,13 @@ STORE_TIMEOUT_MS: Final = 2_000
 """Longer than the service's own: a run on a busy machine shall be slow, not degraded."""
 
 
-def free_address() -> str:
-    """A loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+def free_addresses(count: int) -> list[str]:
+    """Different loopback addresses that nobody listens on."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def child(module: str, *arguments: str) -> Iterator[int]:
 @contextmanager
 def reference(module: str) -> Iterator[tuple[str, int]]:
     """A server whose only call does nothing; its address and process id."""
-    address = free_address()
+    (address,) = free_addresses(1)
     with child(module, address) as pid:
         yield address, pid
 
@@ -114,13 +116,14 @@ def serving(
     folder: Path, *, workspace: Path, model: Path, store: EmbeddedServer, transport: str, workers: int = 1
 ) -> Iterator[Serving]:
     """`takt serve` on a store that runs already. `folder` gets its log."""
+    listen, admin, metrics = free_addresses(3)
     given = {
         "workspace": str(workspace),
         "model": str(model),
         "redis_url": store.url,
-        "listen": free_address(),
-        "admin_listen": free_address(),
-        "metrics_listen": free_address(),
+        "listen": listen,
+        "admin_listen": admin,
+        "metrics_listen": metrics,
         "store_timeout_ms": str(STORE_TIMEOUT_MS),
         "transport": transport,
         "log_level": "warning",
@@ -136,7 +139,7 @@ def serving(
 @contextmanager
 def peer(*, model: Path, store: EmbeddedServer, catalog: Path) -> Iterator[tuple[str, int]]:
     """The service that a team would otherwise write (`bench.peer`); its address and process id."""
-    address = free_address()
+    (address,) = free_addresses(1)
     with child("bench.peer", address, str(model), store.url, str(catalog)) as pid:
         yield address, pid
 

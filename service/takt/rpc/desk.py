@@ -112,5 +112,5 @@ class EngineDesk:
 
     def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> Sequence[bytes | TaktError]:
         """Answer every message, in order, by its placements' fallbacks."""
-        asking = self._reading.read(self._engine.force, [Ask(message, 0) for message in messages])
+        asking = self._reading.read(self._engine.force, [Ask(message, 0) for message in messages], to_keep=False)
         return self._engine.fallbacks(asking, cause, text)

@@ -45,8 +45,11 @@ class Reading:
         self._budget_us = budget_us
         self._known: tuple[Force, Names, frozenset[str]] | None = None
 
-    def read(self, force: Force, asks: Sequence[Ask]) -> Asking:
-        """Messages as columns of a catalog, with an error for each that cannot be decided."""
+    def read(self, force: Force, asks: Sequence[Ask], *, to_keep: bool = True) -> Asking:
+        """Messages as columns of a catalog, with an error for each that cannot be decided.
+
+        Where nothing is `to_keep`, what the log and repeats need may be left out.
+        """
         names, times = self._names_of(force)
         source = np.frombuffer(b"".join([ask.message for ask in asks]), np.uint8)
         starts = np.zeros(len(asks) + 1, np.int64)
@@ -55,7 +58,7 @@ class Reading:
         received = np.array([ask.received_us for ask in asks], np.int64)
         latest = np.array([ask.latest_us for ask in asks], np.int64)
         plain = read_plain(source, starts, names, received, latest, self._budget_us, read)
-        asking = columns(force, read, source)
+        asking = columns(force, read, source, to_keep=to_keep)
         if plain == len(asks):
             return asking
         odd = np.flatnonzero(~read.plain).tolist()
@@ -117,7 +120,20 @@ def blank(force: Force, n: int, size: int) -> Read:
     )
 
 
-def columns(force: Force, read: Read, source: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Asking:
+def kept(read: Read) -> tuple[list[bytes], list[bytes]]:
+    """Each request as the log keeps it, and the digest of what it asks."""
+    log = read.log.tobytes()
+    messages, digests = [], []
+    for begin, digest_from, dry, end in read.log_spans.tolist():
+        messages.append(log[begin:end])
+        asked = log[digest_from:end] if log[dry : dry + 1] != b"\x38" else log[digest_from:dry] + log[dry + 2 : end]
+        digests.append(hashlib.blake2b(asked, digest_size=16).digest())
+    return messages, digests
+
+
+def columns(
+    force: Force, read: Read, source: np.ndarray[tuple[int], np.dtype[np.uint8]], *, to_keep: bool = True
+) -> Asking:
     """What was read as an asking; odd messages ask for nothing."""
     n = len(read.plain)
     asks = int(read.first_ask[n])
@@ -127,12 +143,8 @@ def columns(force: Force, read: Read, source: np.ndarray[tuple[int], np.dtype[np
         contexts[Block.NUM.value] = read.numbers
     if section.blocks[Block.CAT]:
         contexts[Block.CAT.value] = read.categories
-    data, log = source.tobytes(), read.log.tobytes()
-    messages, digests = [], []
-    for begin, digest_from, dry, end in read.log_spans.tolist():
-        messages.append(log[begin:end])
-        asked = log[digest_from:end] if log[dry : dry + 1] != b"\x38" else log[digest_from:dry] + log[dry + 2 : end]
-        digests.append(hashlib.blake2b(asked, digest_size=16).digest())
+    data = source.tobytes()
+    messages, digests = kept(read) if to_keep else ([b""] * n, [b""] * n)
     return Asking(
         force=force,
         request_ids=[str(data[a:b], "ascii", "replace") for a, b in read.request_id.tolist()],
