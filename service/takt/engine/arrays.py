@@ -201,7 +201,7 @@ class Scratch(NamedTuple):
     moments: Table
     """`MOMENT` [T]."""
     best: Floats
-    """float64 [T, O]: total of an offer's best tonality at each timing, NaN where it is not known for the row at hand."""
+    """float64 [T, O]: total of an offer's best tonality at each timing, NaN while it is not known for the row."""
     tonality: Ints
     """int64 [T, O]: that tonality."""
     first_tonality: Ints

@@ -408,10 +408,10 @@ def weigh_arm(
 @kernel
 def same(some: Bools, others: Bools) -> bool:
     """Whether two rows of flags are alike."""
+    alike = True
     for n in range(some.shape[0]):
-        if some[n] != others[n]:
-            return False
-    return True
+        alike = alike and some[n] == others[n]
+    return alike
 
 
 @kernel

@@ -169,7 +169,7 @@ class Metrics:
         self._repeats.add()
 
     def decided(self, decision: Decision, amount: int = 1) -> None:
-        """So many requests were answered with these fallbacks."""
+        """So many requests were answered like this."""
         self._decisions.add(decision.degraded, decision.dry_run, amount=amount)
         if decision.attempts:
             self._attempts.add((), [decision.attempts] * amount)
@@ -177,6 +177,11 @@ class Metrics:
             self._degradations.add(degradation.cause, amount=amount)
         for placement in decision.placements:
             self._placements.add(placement.placement, placement.status, amount=amount)
+            if placement.offers:
+                self._offers.add(placement.channel, amount=amount * len(placement.offers))
+            for exclusion in placement.exclusions:
+                # enums are slow to hash; numbers are not
+                self._exclusions.add(int(exclusion.reason), amount=amount * exclusion.count)
 
     def refused(self, reason: str) -> None:
         """A request was wrong; `reason` is the error's class."""
