@@ -30,7 +30,8 @@ IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made 
 SUBJECTS: Final = ("grpcio", "native", "peer")
 SOAKED: Final = "soak_growth_mb"
 SCENES: Final = (
-    *("floors", "front", "half", "overload", "stream", "offers", "caps", "ledger", "profiles", "start", "disk", "soak"),
+    *("floors", "front", "half", "overload", "stream", "workers"),
+    *("offers", "caps", "ledger", "profiles", "start", "disk", "soak"),
 )
 
 
@@ -100,6 +101,7 @@ def _scenes(bench: Bench, usual: Stand, arguments: argparse.Namespace) -> dict[s
         "half": lambda: scenes.half_load(bench, usual),
         "overload": lambda: scenes.overload(bench, usual),
         "stream": lambda: scenes.stream(bench, usual),
+        "workers": lambda: scenes.workers(bench, usual),
         "offers": lambda: scenes.sizes(bench, usual, {f"offers_{n}": Size(offers=n) for n in (10, 1_000, 10_000)}),
         "caps": lambda: scenes.sizes(bench, usual, {f"caps_{n}": Size(caps=n) for n in (1, 10)}),
         "ledger": lambda: scenes.ledgers(bench, usual),

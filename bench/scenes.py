@@ -217,6 +217,19 @@ def overload(bench: Bench, on: Stand) -> None:
         _overload(bench, on, subjects)
 
 
+def workers(bench: Bench, on: Stand) -> None:
+    """Two processes of the service beside one, each at the better of its loads."""
+    with on.serve("native") as one, on.serve("native", 2) as two:
+        for n in range(bench.rounds):
+            bench.say(f"workers: round {n + 1} of {bench.rounds}")
+            best = []
+            for name, serving in (("decide_one_worker", one), ("decide_two_workers", two)):
+                on.lay()
+                subject = decider(name, serving, on)
+                best.append(max(bench.ask(subject, callers=callers).per_second for callers in BUSY))
+            bench.notes.add("two_workers_over_one", best[1] / best[0])
+
+
 def _half_load(bench: Bench, on: Stand, subjects: dict[str, Subject]) -> None:
     for n in range(bench.rounds):
         bench.say(f"half load: round {n + 1} of {bench.rounds}")

@@ -39,6 +39,8 @@ PARAMETER: Final[Mapping[str, tuple[str, ...]]] = {
     "softmax": ("temperature",),
     "squarecb": ("gamma",),
 }
+FULL: Final = int(Explain.FULL)  # enums are slow to compare with
+NOBODY: Final = np.empty(0, np.int64)
 USUAL_BYTES: Final = 40_000
 """Room for a record to begin with: the bound that the kernel asks for is some ten times what it writes.
 
@@ -144,9 +146,9 @@ def live_candidates(
     """Live candidates of the spots that explain in full, best first, int64; and where each spot's end, [S + 1]."""
     first_spot, cells = computed.layout.first_spot, computed.picked.cells
     ends = np.zeros(len(cells) + 1, np.int64)
-    full = np.flatnonzero(explain == Explain.FULL)
-    if not len(full):
-        return np.empty(0, np.int64), ends
+    full = [i for i, level in enumerate(explain.tolist()) if level == FULL]
+    if not full:
+        return NOBODY, ends
     found = []
     for i in full:
         for s in range(first_spot[i], first_spot[i + 1]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,8 @@ class Wire:
         self._clock = clock or SystemClock()
         self.breaker = breaker or Breaker(self._clock)
         self._pool = _pool(address, self._greet)
+        self._idle: deque[Any] = deque()
+        """Connections that the pool has given out and that nobody uses now, the one used last at the end."""
         self.on_change: Callable[[], None] = _nothing
         """Called before anything else is asked of a server that is not the one before; may ask it things itself."""
         self._server = b""
@@ -151,11 +154,11 @@ class Wire:
         return replies
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        connection: Any = self._pool.get_connection()  # its methods carry no annotations
+        connection = self._take()
         if self._changes != self._settled and self._settler != threading.get_ident():
-            self._pool.release(connection)
+            self._idle.append(connection)
             self._settle()
-            connection = self._pool.get_connection()
+            connection = self._take()
         complete = False
         try:
             connection.send_packed_command([packed(commands)], check_health=False)
@@ -171,7 +174,26 @@ class Wire:
             if not complete:
                 # a reply that comes after all must not be taken for the answer to the next call
                 connection.disconnect()
-            self._pool.release(connection)
+            self._idle.append(connection)
+
+    def _take(self) -> Any:  # a connection's methods carry no annotations
+        """A connection that is ready: one that is idle, else one of the pool's, which costs more each time."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._pool.get_connection()
+        try:
+            stale = not connection.is_connected or connection.can_read()
+        except (RedisError, OSError):
+            stale = True
+        if stale:  # the server hung up meanwhile
+            try:
+                connection.disconnect()
+                connection.connect()
+            except BaseException:
+                self._idle.append(connection)
+                raise
+        return connection
 
     def _greet(self, connection: Any) -> None:
         """Ask a server who it is, once per connection: one that took over, or was started anew, has another id."""
