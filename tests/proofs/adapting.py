@@ -1,4 +1,4 @@
-"""A model of another library on real households: fitted by LightGBM, adapted, checked and served."""
+"""A model of another library on real households: fitted by LightGBM, adapted, checked, served, and asked over gRPC."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from typing import Final
 import lightgbm
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 
+from takt.catalog.workspace import load_workspace
+from takt.cli.client import Client, Door
+from takt.features.matrix import model_columns, model_matrix
 from takt.features.spec import FeatureSpec, load_spec
 from takt.model.bundle import read_bundle
 from takt.v1 import decision_pb2, decision_pb2_grpc
 from takt_training.adapt import all_columns
 from takt_training.complete_journey import recipe
 from takt_training.complete_journey.examples import WINDOW_DAYS, campaign_examples
+from takt_training.complete_journey.profiles import Household
 from takt_training.complete_journey.tables import load_tables
+from takt_training.demo import people
 from takt_training.examples import Examples
 from takt_training.split import time_split
 from tests.integration.rpc.process import Service
@@ -31,6 +37,7 @@ TREES: Final = 60
 FARTHEST: Final = 1e-5
 ASKED: Final = 100
 """Households that the service is asked for."""
+PLACEMENTS: Final = ("home_hero", "home_tiles", "app_inbox")
 PEOPLE: Final = 500
 """Contacts whose estimates are compared, each with every offer that was ever made."""
 
@@ -57,7 +64,7 @@ def adapter(figures: Figures, quick: bool) -> None:
         figures.check("adapt_ended_with", _takt("adapt", directory / "adapt.yaml", out), "== 0")
         figures.check("model_check_ended_with", _takt("model check", out), "== 0")
         figures.check("adapted_farthest_from_lightgbm", _farthest(model, out, examples, spec), f"<= {FARTHEST}")
-        _serve(figures, out, directory / "data")
+        _serve(figures, model, out, directory / "data")
 
 
 def _words(columns: list[str]) -> str:
@@ -106,24 +113,71 @@ def _farthest(model: lightgbm.LGBMClassifier, bundle: Path, examples: Examples, 
         ],
         axis=1,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that the columns of an array do not have
-        expected = np.asarray(model.predict_proba(pairs))[:, 1]
-    return float(np.abs(acceptance.reshape(-1) - expected).max())
+    return float(np.abs(acceptance.reshape(-1) - _own(model, pairs)).max())
 
 
-def _serve(figures: Figures, bundle: Path, data: Path) -> None:
-    """A service that is started with it decides by it."""
+def _serve(figures: Figures, model: lightgbm.LGBMClassifier, bundle: Path, data: Path) -> None:
+    """A service that is started with it tells, of real profiles, what LightGBM itself says of them."""
+    catalog = load_workspace(WORKSPACE)
+    households = people.known(catalog.spec)
+    offers = dict(
+        zip(
+            (offer.id for offer in catalog.offers),
+            model_matrix(catalog.spec.offer, catalog.offer_table, 0),
+            strict=True,
+        )
+    )
     patient = ("--store-timeout-ms", "5000", "--decide-budget-ms", "20000")
     with Service(["--model", str(bundle), "--data-dir", str(data), *patient], WORKSPACE).wait_ready() as service:
+        with Client(Door(address=service.line("ready")["admin"], timeout_s=60.0)) as admin:
+            tally = people.put(admin, households, catalog.spec, Console(quiet=True))
+        figures.check(
+            "adapted_profiles_loaded", sum(tally.outcomes.values()) - len(tally.wrong), f"== {len(households)}"
+        )
         decide = decision_pb2_grpc.DecisionServiceStub(service.public).Decide
-        by, degraded = set(), 0
-        for number in range(ASKED):
-            request = decision_pb2.DecideRequest(request_id=f"r-{number}", profile_id=f"hh-{number}")
-            request.placements.add(placement="home_tiles")
+        by, degraded, told = set(), 0, []
+        for household in households[:: len(households) // ASKED]:
+            request = decision_pb2.DecideRequest(
+                request_id=household.profile_id,
+                profile_id=household.profile_id,
+                explain=decision_pb2.EXPLAIN_LEVEL_FULL,
+            )
+            for placement in PLACEMENTS:
+                request.placements.add(placement=placement)
             answer = decide(request, timeout=60)
             by.add(answer.versions.model)
             degraded += bool(answer.degradations)
-        figures.check("adapted_served_as", " ".join(sorted(by)), "== journey-gbm/1.0.0")
-        figures.check("adapted_degraded", degraded, "== 0")
+            told += [(household, *one) for one in _told(answer)]
         service.end()
+    figures.check("adapted_served_as", " ".join(sorted(by)), "== journey-gbm/1.0.0")
+    figures.check("adapted_degraded", degraded, "== 0")
+    rows = np.array([[*_columns(household, catalog.spec), *offers[offer]] for household, offer, _ in told], np.float32)
+    figures.check("adapted_households_scored", len({household.profile_id for household, _, _ in told}), ">= 50")
+    figures.check("adapted_answers_compared", len(told), ">= 5000")
+    apart = np.abs(np.array([acceptance for _, _, acceptance in told]) - _own(model, rows))
+    figures.check("adapted_acceptance_least", round(min(acceptance for _, _, acceptance in told), 6), SHOWN)
+    figures.check("adapted_acceptance_most", round(max(acceptance for _, _, acceptance in told), 6), SHOWN)
+    figures.check("adapted_answers_farthest_from_lightgbm", float(f"{apart.max():.2g}"), f"<= {FARTHEST}")
+
+
+def _told(answer: decision_pb2.DecideResponse) -> list[tuple[str, float]]:
+    """Every offer that an answer tells a score of, shown or not, with its acceptance."""
+    return [
+        *((one.offer, one.score.acceptance) for placement in answer.placements for one in placement.offers),
+        *((one.offer, one.score.acceptance) for placement in answer.placements for one in placement.candidates),
+    ]
+
+
+def _columns(household: Household, spec: FeatureSpec) -> list[float]:
+    """What the model sees of a household, off its features as they were put: nothing of Takt's has packed them."""
+    told = [household.row.features.get(name, np.nan) for name in model_columns(spec.profile)]
+    numbers = [float(value) for value in told if isinstance(value, int | float)]
+    assert len(numbers) == len(told), "a column that is no number has no value of its own"
+    return numbers
+
+
+def _own(model: lightgbm.LGBMClassifier, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """LightGBM's probability of each row."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that the columns of an array do not have
+        return np.asarray(model.predict_proba(rows))[:, 1]
