@@ -159,9 +159,10 @@ def prove(figures: Figures, directory: Path, kills: int, *, seed: int = 7) -> No
             # half of them from when Python has started on, half from when it began to write
             at_work = died % 2 == 0
             after_s = chance.uniform(0.0, 0.3) if at_work else chance.uniform(0.4 * usual_s, 1.2 * usual_s)
-            died += killed(arguments, out, after_s, at_work=at_work)
+            was_killed = killed(arguments, out, after_s, at_work=at_work)
+            died += was_killed
             twice += sum(count > 1 for count in names(out, "decisions", "decision_id").values())
-            grown += len(files(out, "decisions")) > before
+            grown += was_killed and len(files(out, "decisions")) > before
         crowd.stop()
         figures.note(f"{len(crowd.decisions)} decisions and {len(crowd.events)} events so far")
         time.sleep(2.1)

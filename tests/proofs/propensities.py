@@ -105,11 +105,7 @@ class CarelessStore(RacedStore):
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """Compare only where there are contacts."""
-        return super().commit(
-            [g._replace(compare=False) if _silent(g) else g for g in groups]  # type: ignore[attr-defined]
-            if hasattr(Group, "_replace")
-            else [replace(g, compare=False) if _silent(g) else g for g in groups]
-        )
+        return super().commit([g._replace(compare=False) if _silent(g) else g for g in groups])
 
 
 def _silent(group: Group) -> bool:
