@@ -3,7 +3,8 @@
     python -m tests.proofs.log_scale [--quick]
 
 The records are those of the real engine on the demo's household profiles, with ids and times of their own; the log
-hands them out page by page as a store would. Time per million and the most memory that each step ever had are shown.
+hands them out page by page as a store would. Time per million and the most memory that each step ever had are shown;
+loading and training have processes of their own.
 Training is `takt train --log` as anyone runs it, twice: the bundles have to be the same, byte for byte.
 """
 
@@ -192,7 +193,7 @@ def watched(process: subprocess.Popen[str]) -> int:
 
 
 def prove(figures: Figures, directory: Path, wanted: int) -> None:
-    """Export, load, and count."""
+    """Export, and count."""
     figures.step(f"decide for {MODELS} households, as models for {wanted:,} decisions")
     records, version, text, layout, fingerprint = real_records()
     log = LongLog(wanted, records, version, text)
@@ -218,17 +219,37 @@ def prove(figures: Figures, directory: Path, wanted: int) -> None:
     size = sum(path.stat().st_size for path in directory.rglob("*.parquet"))
     figures.check("bytes_on_disk_per_decision", size // decisions, SHOWN)
     figures.check("export_most_mb", round(most_bytes() / 1e6), f"<= {MOST_BYTES // 10**6}")
-    figures.step("turn them into examples")
+
+
+def prove_loading(figures: Figures, archive: Path, wanted: int) -> None:
+    """Load the archive with the candidates of every draw, in a process that has done nothing before."""
+    figures.step("turn them into examples, in a process of its own")
+    decisions = wanted // PARTITIONS * PARTITIONS
+    command = [sys.executable, "-m", "tests.proofs.log_scale", "--load", str(archive)]
     begun = time.monotonic()
-    spec = load_workspace(places.workspace(None)).spec
-    logged = load(directory, spec, Goal(("purchase",), MINUTE_US))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loading:
+        most = watched(loading)
+        printed = loading.stdout.read() if loading.stdout else ""
     seconds = time.monotonic() - begun
-    figures.check("decisions_loaded", len(logged.decisions), f">= {int(decisions * 0.8)}")
-    figures.check("slots_loaded", len(logged.slots), SHOWN)
-    figures.check("share_that_happened", round(float(np.mean(logged.slots.happened)), 4), "> 0.0")
+    figures.check("loading_ended_with", loading.returncode, "== 0")
+    told = json.loads(printed)
+    figures.check("decisions_loaded", told["decisions"], f">= {int(decisions * 0.8)}")
+    figures.check("slots_loaded", told["slots"], SHOWN)
+    figures.check("candidates_loaded", told["candidates"], f">= {10 * decisions}")
+    figures.check("share_that_happened", told["happened"], "> 0.0")
     figures.check("load_seconds_per_million", round(seconds / decisions * 1e6, 1), SHOWN)
-    # with the candidates of every draw, which only judging needs, and what exporting has left behind
-    figures.check("load_most_mb", round(most_bytes() / 1e6), f"<= {MOST_BYTES // 10**6}")
+    figures.check("load_most_mb", round(most / 1e6), f"<= {MOST_BYTES // 10**6}")
+
+
+def loaded(archive: Path) -> dict[str, float]:
+    """What an archive holds, once it is loaded as a judge needs it."""
+    logged = load(archive, load_workspace(places.workspace(None)).spec, Goal(("purchase",), MINUTE_US))
+    return {
+        "decisions": len(logged.decisions),
+        "slots": len(logged.slots),
+        "candidates": len(logged.slots.candidates.offer),
+        "happened": round(float(np.mean(logged.slots.happened)), 4),
+    }
 
 
 def prove_training(figures: Figures, archive: Path, directory: Path, decisions: int) -> None:
@@ -267,12 +288,18 @@ def main() -> int:
         prog="prove-log-scale", description="Export a million decisions, load them, train on them."
     )
     parser.add_argument("--quick", action="store_true", help="50,000 instead")
-    wanted = 50_000 if parser.parse_args().quick else 1_000_000
+    parser.add_argument("--load", type=Path, metavar="ARCHIVE", help="load this archive, say what it holds, and end")
+    given = parser.parse_args()
+    if given.load is not None:
+        print(json.dumps(loaded(given.load)))
+        return 0
+    wanted = 50_000 if given.quick else 1_000_000
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="takt-proof-") as directory:
         archive, trained = Path(directory) / "archive", Path(directory) / "trained"
         trained.mkdir()
         prove(figures, archive, wanted)
+        prove_loading(figures, archive, wanted)
         prove_training(figures, archive, trained, wanted)
     return figures.end()
 

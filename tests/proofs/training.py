@@ -44,6 +44,7 @@ def at_scale(figures: Figures, quick: bool) -> None:
             archive, trained = Path(directory) / "archive", Path(directory) / "trained"
             trained.mkdir()
             log_scale.prove(figures, archive, DECISIONS)
+            log_scale.prove_loading(figures, archive, DECISIONS)
             log_scale.prove_training(figures, archive, trained, DECISIONS)
 
 

@@ -252,6 +252,31 @@ def test_a_log_can_be_closed_earlier(shop: Shop, tmp_path: Path) -> None:
     assert not of(logged, "p")["happened"]
 
 
+def test_a_log_can_be_begun_later(shop: Shop, tmp_path: Path) -> None:
+    """What was decided before is passed over; a log without anything so late says so."""
+    shop.say("early")
+    late = shop.say("late")
+    shop.report("purchase", late, 1_000_000, value=3.0)
+
+    logged = shop.learned(tmp_path, since_us=late.decided_at_us)
+
+    assert ["late"] == logged.person.texts().tolist()
+    assert 3.0 == of(logged, "late")["reward"]
+    assert len(logged.slots.candidates.of(0)) > 0
+    with pytest.raises(NotFoundError, match="holds no decision so late"):
+        load(tmp_path, shop.catalog.spec, PURCHASE, since_us=late.decided_at_us + 100 * DAY_US)
+
+
+def test_candidates_take_as_few_bytes_as_their_names_allow(shop: Shop, tmp_path: Path) -> None:
+    """They are most of what a log takes: two bytes each, where codes fit; none where they are left out."""
+    shop.say("p")
+
+    logged = shop.learned(tmp_path)
+
+    assert np.int16 == logged.slots.candidates.offer.dtype == logged.take(np.array([0])).slots.candidates.offer.dtype
+    assert 0 == len(load(tmp_path, shop.catalog.spec, PURCHASE, candidates=False).slots.candidates.offer)
+
+
 def test_events_of_a_person_count_where_declared(tmp_path: Path) -> None:
     """Somebody buys without naming a decision: then silence has outcomes too, and other offers do not."""
     shop = Shop(Exploration("greedy", silence_floor=1.0))

@@ -80,10 +80,10 @@ class Candidates:
 
     first: Ints
     """int64 `[n + 1]`."""
-    offer: Codes
-    """int32, codes of `Slots.offer.names`."""
+    offer: npt.NDArray[np.signedinteger[Any]]
+    """Codes of `Slots.offer.names`: int16 where so few names allow it, else int32."""
 
-    def of(self, row: int) -> Codes:
+    def of(self, row: int) -> npt.NDArray[np.signedinteger[Any]]:
         """The offers of one row."""
         return self.offer[self.first[row] : self.first[row + 1]]
 
@@ -92,7 +92,7 @@ class Candidates:
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         sizes = np.diff(self.first)[chosen]
         first = np.concatenate(([0], np.cumsum(sizes)))
-        offers = np.empty(first[-1], np.int32)
+        offers = np.empty(first[-1], self.offer.dtype)
         for start in range(0, len(chosen), BLOCK_ROWS):  # positions of all at once would be larger than what is taken
             end = min(start + BLOCK_ROWS, len(chosen))
             shift = self.first[chosen[start:end]] - first[start:end]

@@ -27,15 +27,17 @@ def load(
     spec: FeatureSpec,
     goal: Goal,
     *,
+    since_us: int = 0,
     until_us: int | None = None,
     candidates: bool = True,
     tell: Callable[[int], None] = lambda decisions: None,  # noqa: ARG005
 ) -> Logged:
     """The decisions of an archive whose windows have closed, with their outcomes; packed in the layout of `spec`.
 
-    `until_us` closes the log earlier: later decisions and events are not known then. `candidates` can be left out by
-    whoever judges no policy: they are most of what a log takes. `tell` is told how many decisions are read. Raises
-    `NotFoundError` where there is nothing to learn from, `PreconditionError` for what must not be.
+    Earlier decisions than `since_us` are passed over, and nothing is checked of them. `until_us` closes the log
+    earlier: later decisions and events are not known then. `candidates` can be left out by whoever judges no policy:
+    they are most of what a log takes. `tell` is told how many decisions are read. Raises `NotFoundError` where there is
+    nothing to learn from, `PreconditionError` for what must not be.
     """
     positions = read_positions(archive)
     if positions is None:
@@ -43,9 +45,9 @@ def load(
     through_us = positions.through_us if until_us is None else min(until_us, positions.through_us)
     legends = _legends(archive)
     paths = files(archive, DECISIONS)
-    found = read(paths, spec, tell, candidates=candidates)
+    found = read(paths, spec, tell, since_us=since_us, candidates=candidates)
     if found is None:
-        raise NotFoundError(f"{archive}: holds no decision")
+        raise NotFoundError(f"{archive}: holds no decision" + (" so late" if since_us else ""))
     check(found, paths)
     meanings = {name: does for legend in legends.values() for name, does in legend.events.items()}
     events = read_events(files(archive, FEEDBACK), found, through_us)

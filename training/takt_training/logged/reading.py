@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from takt.decisionlog.reading import FACTORS
 from takt.features.spec import FeatureSpec
-from takt_training.archive.features import packed, packed_profiles
+from takt_training.archive.features import TIME, packed, packed_profiles
 from takt_training.logged.dataset import NONE, SCORE, Candidates, Coded, Codes, Ints, Rows
 from takt_training.logged.vocabulary import Vocabulary
 
@@ -72,14 +73,26 @@ class _Parts:
             self.parts.setdefault(name, []).append(column)
 
     def take(self, name: str) -> Any:
-        """One column of all files, which are forgotten: two copies of everything would not fit."""
-        return np.concatenate(self.parts.pop(name))
+        """One column of all files, each of which is forgotten once it is copied: two of everything would not fit."""
+        parts = self.parts.pop(name)
+        whole = np.empty(sum(map(len, parts)), np.result_type(*parts))
+        end = len(whole)
+        while parts:
+            part = parts.pop()
+            whole[end - len(part) : end] = part
+            end -= len(part)
+        return whole
 
 
 def read(
-    paths: Sequence[Path], spec: FeatureSpec, tell: Callable[[int], None], *, candidates: bool = True
+    paths: Sequence[Path],
+    spec: FeatureSpec,
+    tell: Callable[[int], None],
+    *,
+    since_us: int = 0,
+    candidates: bool = True,
 ) -> Found | None:
-    """All decisions of some files; None if there is none. `tell` gets the number of decisions read so far.
+    """The decisions of some files from a moment on; None if there is none. `tell` gets how many were read so far.
 
     Without `candidates` every draw is said to have been among none: they are most of what a log takes.
     """
@@ -87,8 +100,12 @@ def read(
     done = 0
     for number, path in enumerate(paths):
         names = [name for name in pq.read_schema(path).names if name not in SKIPPED]
-        table = pq.read_table(path, columns=names, partitioning=None).combine_chunks()
-        reader.add(number, table)
+        table = pq.read_table(path, columns=names, partitioning=None)
+        if since_us:
+            table = table.filter(pc.field("decided_at") >= pa.scalar(since_us, TIME))
+        if not table.num_rows:
+            continue
+        reader.add(number, table.combine_chunks())
         done += table.num_rows
         tell(done)
     return reader.found() if done else None
@@ -160,14 +177,19 @@ class _Reader:
             **{f"slot_{name}": _times(slots[name]) for name in SLOT_TIMES},
         )
         if not self._candidates:
-            self._parts.add(candidate_count=np.zeros(len(offer), np.int64), candidate=np.empty(0, np.int32))
+            self._parts.add(candidate_count=np.zeros(len(offer), np.int32), candidate=np.empty(0, np.int16))
             return
         live = each["candidates"]
         sizes = np.asarray(live.value_lengths().fill_null(0))
         first = np.concatenate(([0], np.cumsum(sizes)))
         of_all = Candidates(first, self._vocabularies["offer"].encode(live.flatten()))
         left = without_earlier(of_all.take(of_placement), of_placement, within, offer)
-        self._parts.add(candidate_count=np.diff(left.first), candidate=left.offer)
+        self._parts.add(candidate_count=np.diff(left.first).astype(np.int32), candidate=left.offer.astype(self._code()))
+
+    def _code(self) -> type[np.signedinteger[Any]]:
+        """What holds every code so far."""
+        few = len(self._vocabularies["offer"].names) <= np.iinfo(np.int16).max
+        return np.int16 if few else np.int32
 
     def found(self) -> Found:
         """All files together."""
@@ -189,7 +211,7 @@ class _Reader:
             slot_names={name: named(f"slot_{name}", name) for name in ("placement", "channel", "offer", *SLOT_NAMES)},
             slot_times={name: parts.take(f"slot_{name}") for name in SLOT_TIMES},
             candidates=Candidates(
-                np.concatenate(([0], np.cumsum(parts.take("candidate_count")))), parts.take("candidate")
+                np.concatenate(([0], np.cumsum(parts.take("candidate_count"), dtype=np.int64))), parts.take("candidate")
             ),
             without_draw=self._without_draw,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from takt_training.logged.dataset import NONE, Logged, SlotState
+from takt_training.logged.dataset import BLOCK_ROWS, NONE, Logged, SlotState
 from takt_training.offpolicy.draws import SILENCE, Draws
 
 
@@ -27,8 +27,11 @@ def draws(logged: Logged) -> Draws:
     action = np.where(slots.offer.codes == NONE, SILENCE, slots.offer.codes.astype(np.int64) + 1)
     allowed = np.zeros((n, len(slots.offer.names) + 1), np.bool_)
     allowed[:, SILENCE] = True
-    rows = np.repeat(np.arange(n), np.diff(slots.candidates.first))
-    allowed[rows, slots.candidates.offer.astype(np.int64) + 1] = True
+    first = slots.candidates.first
+    for start in range(0, n, BLOCK_ROWS):  # positions of all at once would be larger than what they say
+        end = min(start + BLOCK_ROWS, n)
+        rows = np.repeat(np.arange(start, end), np.diff(first[start : end + 1]))
+        allowed[rows, slots.candidates.offer[first[start] : first[end]].astype(np.int64) + 1] = True
     allowed[np.arange(n), action] = True
     return Draws(
         action=action,
