@@ -15,7 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proofs import adapting, estimating, export, learning, log_scale, planting, propensities, simulation
+from tests.proofs import (
+    adapting,
+    estimating,
+    export,
+    learning,
+    log_scale,
+    planting,
+    propensities,
+    simulated_log,
+    simulation,
+)
 from tests.proofs.figures import SHOWN, Figures
 
 KILLS = 20
@@ -54,6 +64,7 @@ PARTS: tuple[Callable[[Figures, bool], None], ...] = (
     planting.planted,
     estimating.open_bandit,
     estimating.coverage,
+    simulated_log.simulated_log,
     drawn_again,
     exported,
     at_scale,
