@@ -31,6 +31,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--table", type=_FILE, help="Train on a CSV file of contacts instead, one per row.")
 @click.option("--mapping", type=_FILE, help="With --table: which of its columns is what, as YAML.")
+@click.option(
+    "--champion",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --log: the bundle that the new one has to beat, in the report.",
+)
 @click.option("--settings", type=_FILE, help="How to train, as YAML; needed with --log, sensible without for --table.")
 @click.option(
     "--out",
@@ -51,6 +56,7 @@ def train(  # noqa: PLR0913 - one argument per option
     archive: Path | None,
     table: Path | None,
     mapping: Path | None,
+    champion: Path | None,
     settings: Path | None,
     out: Path | None,
     workspace: Path | None,
@@ -62,7 +68,8 @@ def train(  # noqa: PLR0913 - one argument per option
     The recipe complete-journey learns from campaigns that had closed before October who redeems which coupons, tests
     on those that came later, and takes some minutes. The same data and code give the same bundle, byte for byte.
     The recipe open-bandit writes a report alone: what the log of one policy says of another, beside what is known.
-    A log and a table of your own are described in docs/training.md.
+    A log and a table of your own are described in docs/training.md; of a log, the report also says what the new model
+    would earn, on decisions that it has not seen.
     Exits with 1 if a bar is missed, after writing.
 
     \b
@@ -77,6 +84,8 @@ def train(  # noqa: PLR0913 - one argument per option
         raise click.UsageError("--log and --table are two things to train on; give one")
     if mapping is not None and table is None:
         raise click.UsageError("--mapping belongs to --table")
+    if champion is not None and archive is None:
+        raise click.UsageError("--champion belongs to --log")
     if settings is not None and table is None and archive is None:
         raise click.UsageError("--settings belongs to --log or --table")
     if table is not None:
@@ -96,10 +105,8 @@ def train(  # noqa: PLR0913 - one argument per option
     elif archive is not None:
         if settings is None or workspace is None:
             raise click.UsageError("--log needs --settings and --workspace")
-        from takt_training.joint.run import from_archive  # noqa: PLC0415  the same
-
-        ok = from_archive(
-            archive, settings_file=settings, workspace=workspace, out=out, overwrite=overwrite, as_json=as_json
+        ok = _train_on_log(
+            archive, champion, settings, workspace=workspace, out=out, overwrite=overwrite, as_json=as_json
         )
     elif recipe == "open-bandit":
         from takt_training.open_bandit import run as open_bandit  # noqa: PLC0415  pandas takes a second to import
@@ -116,6 +123,36 @@ def train(  # noqa: PLR0913 - one argument per option
         )
     if not ok:
         raise click.exceptions.Exit(1)
+
+
+def _train_on_log(
+    archive: Path,
+    champion: Path | None,
+    settings_file: Path,
+    *,
+    workspace: Path,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> bool:
+    """Train, then judge by the later part of the log what the new bundle would earn, all in one report."""
+    from rich.console import Console  # noqa: PLC0415  help should not wait for these
+
+    from takt.catalog.workspace import load_workspace  # noqa: PLC0415
+    from takt.model.onnx import load_scorer  # noqa: PLC0415
+    from takt_training.joint.run import from_archive, goal_of  # noqa: PLC0415
+    from takt_training.joint.settings import load_settings  # noqa: PLC0415
+    from takt_training.offpolicy.after_training import judge_policies  # noqa: PLC0415
+
+    settings = load_settings(settings_file)
+    out = Path("models") / settings.name / settings.version if out is None else out
+    if champion is not None:
+        load_scorer(champion, load_workspace(workspace))  # one that cannot be used is told before hours of training
+    ok = from_archive(
+        archive, settings_file=settings_file, workspace=workspace, out=out, overwrite=overwrite, as_json=as_json
+    )
+    judge_policies(archive, out, champion, workspace=workspace, goal=goal_of(settings), console=Console(stderr=as_json))
+    return ok
 
 
 @click.command()

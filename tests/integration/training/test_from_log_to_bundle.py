@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -194,6 +195,57 @@ def test_it_is_judged_beside_the_champion(log: Log, bundle: Path, tmp_path: Path
     found = [slot["found"] for slot in json.loads(judged.out)["comparison"]["slots"]]
     assert {"logged", "champion", "candidate"} <= {one["policy"] for one in found}
     assert all(one.get("reasons") or one["dr"]["low"] < one["dr"]["high"] for one in found)
+
+
+def test_the_report_of_training_says_what_the_model_would_earn(log: Log, tmp_path: Path) -> None:
+    """On one page that needs nothing else: split by time, and every policy on what came after the boundary."""
+    given = settings(tmp_path, model={"epochs": 3}, split={"by": "time", "test": 0.25})
+    out = tmp_path / "bundle"
+    trained = takt(
+        *("train", "--log", log.archive, "--workspace", SHOP, "--settings", given, "--out", out),
+        *("--champion", CHAMPION, "--json"),
+    )
+
+    assert trained.out, trained.error
+    assert "auc_minus_logistic_high" in json.loads(trained.out)
+    told = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    policies = {one["policy"]: one for one in told["comparison"]["values"]}
+    assert {"logged", "uniform", "champion", "candidate"} <= set(policies)
+    assert all(one.get("reasons") or one["dr"]["low"] < one["dr"]["high"] for one in policies.values())
+    assert told["comparison"]["boundary_us"] == told["split"]["boundary_us"]
+    assert told["comparison"]["rows"][1] >= told["split"]["rows"]["test"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    order = ("Before you believe", "Data and split", "Who accepts", "Calibration", "What each policy would earn")
+    assert sorted(order, key=page.index) == list(order)
+    assert "Where it is worse" in page
+    assert not re.search(r"https?:|<script|<img|<link", page)
+    assert not list(out.glob("*.md")) + list(out.glob("*.svg"))
+
+
+def test_a_split_by_person_says_why_no_policy_is_judged(bundle: Path) -> None:
+    """Nothing that came later was kept back: the page names the command that judges it."""
+    page = (bundle / "report.html").read_text(encoding="utf-8")
+
+    assert "Not judged. Training kept people back, not a part of time" in page
+    assert json.loads((bundle / "report.json").read_text(encoding="utf-8"))["comparison"] is None
+
+
+def test_a_champion_that_cannot_be_used_is_told_before_training(log: Log, tmp_path: Path) -> None:
+    """No bundle, or nothing to judge it by: the option is named, and nothing is written."""
+    (tmp_path / "empty").mkdir()
+    given = settings(tmp_path)
+    out = tmp_path / "bundle"
+    no_bundle = takt(
+        *("train", "--log", log.archive, "--workspace", SHOP, "--settings", given, "--out", out),
+        *("--champion", tmp_path / "empty"),
+    )
+    no_log = takt("train", "--champion", CHAMPION, "--out", out)
+
+    assert 1 == no_bundle.code
+    assert str(tmp_path / "empty") in no_bundle.error
+    assert "learning" not in no_bundle.error + no_bundle.out
+    assert (2, True) == (no_log.code, "--champion belongs to --log" in no_log.error)
+    assert not out.exists()
 
 
 def test_a_log_that_is_too_young_is_refused_with_its_counts(log: Log, tmp_path: Path) -> None:

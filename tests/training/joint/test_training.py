@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from takt.model.check import check_bundle
 from takt_training.joint import bundle
 from takt_training.joint.contacts import NONE, Contacts, Untold
 from takt_training.joint.curves import Curve
-from takt_training.joint.judgement import Judgement, judge
-from takt_training.joint.report import figures, summary, write_report
+from takt_training.joint.judgement import Judgement, OfferLevel, judge
+from takt_training.joint.report import figures, report, summary, write_report
 from takt_training.joint.settings import Settings, parse_settings
 from takt_training.joint.training import Trained, log_odds, train
 from takt_training.metrics import auc
+from takt_training.report.document import Table
 from tests.training.joint.shop import ARMS, OFFERS, SPEC, shop, truth
 
 SETTINGS = """
@@ -206,20 +208,53 @@ def test_a_graph_that_disagrees_is_not_written(outcome: Outcome) -> None:
 
 
 def test_the_report_says_it_in_words_and_figures(outcome: Outcome, tmp_path: Path) -> None:
-    """Split, baseline, calibration beside the perfect one, importance and warnings are there."""
-    write_report(outcome.trained, outcome.found, tmp_path, notes=["Made up."])
-    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    """Split, baseline, calibration beside the perfect one, importance, offers, heads and weights, on one page."""
+    notes = ("Made up.", "Observational: nobody was drawn.", "orphan_events: 3")
+    write_report(outcome.trained, outcome.found, tmp_path, notes=notes)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
 
+    assert {"report.html", "report.json"} == {path.name for path in tmp_path.iterdir()}
     assert all(figure["ok"] for figure in figures(outcome.found).values())
+    assert figures(outcome.found) == told["figures"]
     for word in (
-        "embargo",
+        "left out",
         "logistic regression",
         "exactly right",
         "uses most",
         "effective number of rows",
+        "P(a negative one)",
         "Made up.",
+        "<b>orphan events:</b> 3",
+        "had not seen",
+        "What another policy would earn",
+        'aria-label="Reliability',
     ):
         assert word in text
+    assert text.index("nobody was drawn") < text.index("Data and split")
+    assert outcome.trained.parts.boundary_us == told["split"]["boundary_us"]
+
+
+def test_the_report_is_the_same_each_time(outcome: Outcome, tmp_path: Path) -> None:
+    """Page and figures, byte for byte."""
+    for name in ("one", "two"):
+        write_report(outcome.trained, outcome.found, tmp_path / name)
+
+    for name in ("report.html", "report.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_offers_that_are_off_are_told(outcome: Outcome) -> None:
+    """One that few accept of whom many were expected to is named, however many others have more contacts."""
+    levels = tuple(OfferLevel(f"offer-{n:02d}", 1000, 100.0, 100) for n in range(30))
+    off = (*levels, OfferLevel("offer-off", 200, 60.0, 20))
+
+    (section,) = [
+        one for one in report(outcome.trained, replace(outcome.found, offers=off)).sections if "by" in one.title
+    ]
+
+    assert section.lead.startswith("1 of 31 offers were")
+    assert "offer-off" in {row[0] for block in section.blocks if isinstance(block, Table) for row in block.rows}
 
 
 def test_a_planted_leak_is_refused_by_name() -> None:

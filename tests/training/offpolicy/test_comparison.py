@@ -20,9 +20,10 @@ from takt.model.onnx import load_scorer
 from takt_training.logged.dataset import NONE, SCORE, Candidates, Coded, Decisions, Logged, Slots, SlotState
 from takt_training.logged.goal import Goal
 from takt_training.offpolicy import from_log
-from takt_training.offpolicy.comparison import Comparison, compare
+from takt_training.offpolicy.after_training import thinned
+from takt_training.offpolicy.comparison import IN_FORCE, Comparison, compare
 from takt_training.offpolicy.estimators import Refused, Value
-from takt_training.offpolicy.report import report
+from takt_training.offpolicy.report import policy_sections, policy_warnings, report
 from takt_training.offpolicy.run import notes
 from takt_training.offpolicy.scoring import Judge
 from takt_training.report.files import write_report
@@ -189,3 +190,33 @@ def test_the_report_says_what_is_not_shown(found: Comparison, judge: Judge, tmp_
     kept = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["comparison"]
     refused = [one.policy for one in found.values if isinstance(one, Refused)]
     assert refused == [one["policy"] for one in kept["values"] if "shortfalls" in one]
+
+
+def test_without_a_champion_it_stands_beside_the_models_that_decided(
+    log: Logged, catalog: Catalog, judge: Judge
+) -> None:
+    """What was estimated at the time is in the log: a model that knew the truth then is better wherever it is told."""
+    score = log.slots.score.copy()
+    score["acceptance"] = np.where(log.slots.silent, np.nan, np.where(log.slots.offer.codes == 0, 0.4, 0.1))
+    told = replace(log, slots=replace(log.slots, score=score))
+
+    found = compare(told, catalog, judge, None, window_us=DAY_US, boundary_us=BEGIN_US + 10 * DAY_US, uses=False)
+
+    assert found.estimates is not None
+    assert (IN_FORCE, ()) == (found.estimates.beside, found.estimates.importance)
+    assert {"logged", "uniform", "best constant", "candidate"} == {one.policy for one in found.values}
+    assert found.estimates.groups
+    assert all(one.worse for one in found.estimates.groups)
+    sections = {section.title: section for section in policy_sections(found)}
+    assert "as they estimated at the time" in sections["Where it is worse"].lead
+    assert any("models in force are better" in warning for warning in policy_warnings(found))
+
+
+def test_a_long_log_is_thinned_by_decision(log: Logged) -> None:
+    """Whole decisions are kept, evenly, and few enough."""
+    few, every = thinned(log, most=1000)
+
+    assert 3 == every
+    assert {0} == set((few.slots.decision % 3).tolist())
+    assert 1000 == len(few.slots)
+    assert (log, 1) == thinned(log)

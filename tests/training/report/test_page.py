@@ -24,8 +24,8 @@ from takt_training.report.document import (
     Table,
     Text,
 )
-from takt_training.report.files import write_report
-from takt_training.report.page import page
+from takt_training.report.files import extend_report, write_report
+from takt_training.report.page import extended, page
 from takt_training.report.plots import ticks
 from takt_training.report.terminal import show
 
@@ -181,3 +181,34 @@ def test_a_terminal_gets_the_short_of_it(tmp_path: Path) -> None:
     ):
         assert word in text
     console.file.close()
+
+
+def test_a_page_is_extended_behind_what_it_says(tmp_path: Path) -> None:
+    """Warnings join the others, sections come before the footer, data beside the rest; again and again."""
+    more = Section("More & more", "", (Intervals((Line("candidate", Interval(0.5, 0.4, 0.6)),)),))
+    write_report(REPORT, tmp_path)
+    for number in (1, 2):
+        extend_report(
+            tmp_path, warnings=(f"Found <{number}> later.",), sections=(more,), data={f"data{number}": number}
+        )
+
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    _tags(text)
+    assert text.index("Observational") < text.index("Found &lt;1&gt;") < text.index("Found &lt;2&gt;")
+    assert text.index("Found &lt;2&gt;") < text.index("0.8312")
+    assert 1 == text.count("Before you believe")
+    assert text.index("A paragraph.") < text.index("More &amp; more") < text.index("<footer>")
+    assert 2 == text.count("More &amp; more")
+    assert [*REPORT.warnings, "Found <1> later.", "Found <2> later."] == told["warnings"]
+    assert (1, 2, 0.333333) == (told["data1"], told["data2"], told["third"])
+
+
+def test_a_page_without_warnings_gets_its_first() -> None:
+    """At the top, in the same look."""
+    text = extended(page(Report("t", "l", (), (), ())), ("Now there is one.",), ())
+
+    _tags(text)
+    assert "<ul><li>Now there is one.</li></ul></section>" in text
+    with pytest.raises(ValueError, match="no page of a report"):
+        extended("<html></html>", (), ())

@@ -69,7 +69,7 @@ def test_a_table_becomes_a_workspace_and_a_bundle_that_fits_it(tmp_path: Path) -
     assert "Traceback" not in first.output
     assert 0 == checked.exit_code, checked.output
     assert first.exit_code == again.exit_code
-    assert "Who accepts" in (out / "report.md").read_text(encoding="utf-8")
+    assert "Who accepts" in (out / "report.html").read_text(encoding="utf-8")
     assert 6 == len(load_workspace(workspace).offers)
 
 

@@ -27,6 +27,8 @@ from takt_training.split import moment_split
 
 Step = Callable[[str, float], None]
 CANDIDATE, CHAMPION = "candidate", "champion"
+IN_FORCE = "models in force"
+"""Whose estimates stand in the log: those that decided, at the time."""
 LEAST_ROWS = 200
 """In either part: fewer say nothing of anybody."""
 LEAST_GROUP = 50
@@ -76,13 +78,17 @@ class Estimates:
     rows: int
     accepted: int
     candidate: Quality
+    beside: str
+    """Whom the candidate is compared with: the champion, or without one the models in force when it was decided."""
     champion: Quality | None
+    """None where neither can be told."""
     difference: Interval | None
     """AUC of the candidate minus that of the champion, paired."""
     perfect_ece: tuple[float, float]
     reliability: tuple[Bin, ...]
     groups: tuple[Group, ...]
     importance: tuple[Importance, ...]
+    """Empty where it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +127,13 @@ def compare(
     *,
     window_us: int,
     boundary_us: int,
+    uses: bool = True,
     step: Step = lambda *_: None,
 ) -> Comparison:
     """Choose the best constant before the boundary, judge everything on what was decided from then on.
 
-    Decisions whose outcome window is open at the boundary are in neither part. Raises PreconditionError if either part
-    is too small.
+    Decisions whose outcome window is open at the boundary are in neither part. Without `uses` it is not measured what
+    the candidate uses most. Raises PreconditionError if either part is too small.
     """
     seen = from_log.known(log)
     end = int(seen.time_us.max()) + window_us if len(seen.slots) else 0
@@ -157,7 +164,7 @@ def compare(
         gains=_gains(weighed, values),
         slots=_slots(test_log, weighed),
         chosen=chosen,
-        estimates=_estimates(test_log, scored, candidate, step),
+        estimates=_estimates(test_log, scored, candidate if uses else None, step),
         sensitivity=_sensitivity(test_log, candidate, test.allowed, step),
         no_shows=int((test_log.slots.state == SlotState.NO_SHOW).sum()),
         unknown_offers=tuple(name for name in log.slots.offer.names if name not in known),
@@ -205,27 +212,33 @@ def _some(one: Weighed, rows: Bools) -> Weighed:
     return Weighed(one.policy, *parts)
 
 
-def _estimates(log: Logged, scored: dict[str, Scored], candidate: Judge, step: Step) -> Estimates | None:
-    fits = (log.slots.state == SlotState.SHOWN) & np.logical_and.reduce(
-        [np.isfinite(one.acceptance) for one in scored.values()]
-    )
-    shown = log.take(np.asarray(fits))
-    accepted, person = shown.slots.happened, shown.person.codes.astype(np.int64)
+def _estimates(log: Logged, scored: dict[str, Scored], used: Judge | None, step: Step) -> Estimates | None:
+    told = {name: one.acceptance for name, one in scored.items()}
+    beside = CHAMPION
+    if CHAMPION not in told:
+        told[IN_FORCE], beside = log.slots.score["acceptance"], IN_FORCE
+    shown = log.slots.state == SlotState.SHOWN
+    if not np.isfinite(told[beside][shown]).any():
+        del told[beside]
+    fits = shown & np.logical_and.reduce([np.isfinite(one) for one in told.values()])
+    seen = log.take(np.asarray(fits))
+    accepted, person = seen.slots.happened, seen.person.codes.astype(np.int64)
     if len(accepted) < LEAST_ROWS or accepted.all() or not accepted.any():
         return None
-    logits = {name: _logit(one.acceptance[fits]) for name, one in scored.items()}
-    chance = scored[CANDIDATE].acceptance[fits]
-    champion = logits.get(CHAMPION)
+    logits = {name: _logit(one[fits]) for name, one in told.items()}
+    chance = told[CANDIDATE][fits]
+    other = logits.get(beside)
     return Estimates(
         rows=len(accepted),
         accepted=int(accepted.sum()),
         candidate=quality(logits[CANDIDATE], accepted, person),
-        champion=None if champion is None else quality(champion, accepted, person),
-        difference=None if champion is None else metrics.auc_difference(logits[CANDIDATE], champion, accepted, person),
+        beside=beside,
+        champion=None if other is None else quality(other, accepted, person),
+        difference=None if other is None else metrics.auc_difference(logits[CANDIDATE], other, accepted, person),
         perfect_ece=metrics.ece_of_perfect(chance),
         reliability=metrics.reliability(chance, accepted),
-        groups=_groups(shown, chance, None if champion is None else scored[CHAMPION].acceptance[fits]),
-        importance=_importance(shown, candidate, step),
+        groups=_groups(seen, chance, told[beside][fits] if beside in told else None),
+        importance=() if used is None else _importance(seen, used, step),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from takt_training.offpolicy.comparison import CANDIDATE, CHAMPION, Comparison, Estimates, Group
+from takt_training.offpolicy.comparison import CANDIDATE, CHAMPION, IN_FORCE, Comparison, Estimates, Group
 from takt_training.offpolicy.estimators import Refused, Value
 from takt_training.report.document import (
     Bar,
@@ -31,7 +31,7 @@ def report(found: Comparison, *, title: str, notes: Sequence[str] = ()) -> Repor
         lead="What a candidate would have earned on the draws of this log, beside what was done, chance, the "
         "best single "
         "action and the champion. Offers are chosen anew, moments and tones left as they were drawn.",
-        warnings=(*notes, *_warnings(found)),
+        warnings=(*notes, *policy_warnings(found), *_doubts(found.estimates)),
         figures=(),
         sections=(
             _data(found),
@@ -44,7 +44,15 @@ def report(found: Comparison, *, title: str, notes: Sequence[str] = ()) -> Repor
     )
 
 
-def _warnings(found: Comparison) -> tuple[str, ...]:
+def policy_sections(found: Comparison) -> tuple[Section, ...]:
+    """What stands behind a report of training: what each policy would earn, and where the estimates are worse."""
+    told = found.estimates
+    worse = (_groups(told.groups, told.beside),) if told is not None and told.champion is not None else ()
+    return (_values(found), _slots(found), *worse, _sensitivity(found))
+
+
+def policy_warnings(found: Comparison) -> tuple[str, ...]:
+    """What a reader should know before any value, in plain words."""
     refused = [one.policy for one in found.values if isinstance(one, Refused)]
     unsound = [one.policy for one in found.values if not one.support.weights_add_up]
     told = [f"Refused, because this log cannot tell: the value of {', '.join(refused)}."] if refused else []
@@ -63,19 +71,26 @@ def _warnings(found: Comparison) -> tuple[str, ...]:
     if found.sensitivity.shuffled_attributes < 0.05:
         told.append("Dealing out attributes anew hardly changes the choice: the model ranks people, not offers.")
     estimates = found.estimates
-    if estimates is None:
-        told.append("Too few offers were shown, or accepted, to say whether the estimates of acceptance are right.")
-    elif estimates.candidate.ece > estimates.perfect_ece[1]:
-        told.append(
-            f"The calibration error is {estimates.candidate.ece:.4f}; estimates that are exactly right would stay "
-            "below "
-            f"{estimates.perfect_ece[1]:.4f} in 95 of 100 samples."
-        )
     if estimates is not None and (worse := [one for one in estimates.groups if one.worse]):
         told.append(
-            f"The champion's estimates are better in {len(worse)} of {len(estimates.groups)} groups, named below."
+            f"The estimates of the {estimates.beside} are better in {len(worse)} of {len(estimates.groups)} groups, "
+            "named below."
         )
     return tuple(told)
+
+
+def _doubts(found: Estimates | None) -> tuple[str, ...]:
+    """Whether the estimates are right at all."""
+    if found is None:
+        return ("Too few offers were shown, or accepted, to say whether the estimates of acceptance are right.",)
+    if found.candidate.ece <= found.perfect_ece[1]:
+        return ()
+    return (
+        (
+            f"The calibration error is {found.candidate.ece:.4f}; estimates that are exactly right would stay below "
+            f"{found.perfect_ece[1]:.4f} in 95 of 100 samples."
+        ),
+    )
 
 
 def _named(policy: str) -> str:
@@ -144,7 +159,7 @@ def _slots(found: Comparison) -> Section:
 
 
 def _estimates(found: Estimates) -> tuple[Section, ...]:
-    qualities = [("candidate", found.candidate)] + ([("champion", found.champion)] if found.champion else [])
+    qualities = [(CANDIDATE, found.candidate)] + ([(found.beside, found.champion)] if found.champion else [])
     lines = tuple(Line(name, one.auc, strong=name == CANDIDATE) for name, one in qualities)
     rows = tuple(
         (name, plain(one.log_loss), plain(one.ece), plain(one.observed_over_expected, 3)) for name, one in qualities
@@ -167,7 +182,7 @@ def _estimates(found: Estimates) -> tuple[Section, ...]:
     used = found.importance[:MOST_ROWS]
     return (
         right,
-        _groups(found.groups),
+        _groups(found.groups, found.beside),
         Section(
             "What the model uses most",
             "AUC lost when one column is shuffled among the draws.",
@@ -176,7 +191,7 @@ def _estimates(found: Estimates) -> tuple[Section, ...]:
     )
 
 
-def _groups(groups: tuple[Group, ...]) -> Section:
+def _groups(groups: tuple[Group, ...], beside: str) -> Section:
     ordered = sorted(groups, key=lambda one: (not one.worse, -one.rows))[:MOST_ROWS]
     rows = tuple(
         (
@@ -190,8 +205,16 @@ def _groups(groups: tuple[Group, ...]) -> Section:
         )
         for one in ordered
     )
-    header = ("", "shown", "expected", "observed", "log loss", "champion's", "")
-    return Section("Offer by offer, segment by segment", "Where the champion is better first.", (Table(header, rows),))
+    header = ("", "shown", "expected", "observed", "log loss", f"of the {beside}", "")
+    worse = sum(one.worse for one in groups)
+    told = {
+        CHAMPION: "the champion",
+        IN_FORCE: "the models that decided, as they estimated at the time,",
+    }[beside]
+    lead = (
+        f"Log loss beside that of {told} by offer, placement and stage: worse in {worse} of {len(groups)}, told first."
+    )
+    return Section("Where it is worse", lead, (Table(header, rows),))
 
 
 def _sensitivity(found: Comparison) -> Section:

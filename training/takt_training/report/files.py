@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from takt_training.report.document import Report
+from takt_training.report.document import Report, Section
 from takt_training.report.numbers import rounded
-from takt_training.report.page import page
+from takt_training.report.page import extended, page
 
 PAGE, DATA = "report.html", "report.json"
 
@@ -21,6 +23,20 @@ def write_report(report: Report, directory: Path) -> None:
         "figures": {figure.name: figure.told() for figure in report.figures},
         **report.data,
     }
-    text = json.dumps(rounded(told), indent=2, sort_keys=True, allow_nan=False)
-    (directory / DATA).write_text(text + "\n", encoding="utf-8")
+    _write_data(told, directory)
     (directory / PAGE).write_text(page(report), encoding="utf-8")
+
+
+def extend_report(
+    directory: Path, *, warnings: Sequence[str], sections: Sequence[Section], data: Mapping[str, Any]
+) -> None:
+    """Put further warnings, sections and data behind those of a report that is in a directory."""
+    told = json.loads((directory / DATA).read_text(encoding="utf-8"))
+    _write_data({**told, **data, "warnings": [*told["warnings"], *warnings]}, directory)
+    text = (directory / PAGE).read_text(encoding="utf-8")
+    (directory / PAGE).write_text(extended(text, warnings, sections), encoding="utf-8")
+
+
+def _write_data(told: Mapping[str, Any], directory: Path) -> None:
+    text = json.dumps(rounded(dict(told)), indent=2, sort_keys=True, allow_nan=False)
+    (directory / DATA).write_text(text + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from takt_training.report import charts, plots
@@ -20,14 +21,19 @@ from takt_training.report.document import (
 )
 from takt_training.report.style import CSS
 
+_AFTER_WARNINGS, _AFTER_SECTIONS = "<!-- warnings end -->", "<!-- sections end -->"
+"""Where an addition goes. Text of a report is escaped, so that nothing else reads like them."""
+_END_OF_LIST = "</ul></section>"
+
 
 def page(report: Report) -> str:
     """The whole page, HTML 5, UTF-8; the same report gives the same bytes."""
     body = (
         f'<h1>{escape(report.title)}</h1><p class="lead">{escape(report.lead)}</p>',
-        _warnings(report.warnings),
+        _warnings(report.warnings) + _AFTER_WARNINGS,
         _tiles(report.figures),
         *(_section(section) for section in report.sections),
+        _AFTER_SECTIONS,
         (
             "<footer>Intervals are 95%. Figures for scripts are in report.json beside this page. "
             "What each number means, and when it is refused: docs/evaluation.md.</footer>"
@@ -42,11 +48,27 @@ def page(report: Report) -> str:
     )
 
 
+def extended(text: str, warnings: Sequence[str], sections: Sequence[Section]) -> str:
+    """A page with further warnings and sections behind its own.
+
+    Raises ValueError for a text that no `page` is.
+    """
+    for place in (_AFTER_WARNINGS, _AFTER_SECTIONS):
+        if text.count(place) != 1:
+            raise ValueError(f"no page of a report: {place} stands in it {text.count(place)} times")
+    more = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    if more and _END_OF_LIST + _AFTER_WARNINGS in text:
+        text = text.replace(_END_OF_LIST + _AFTER_WARNINGS, more + _END_OF_LIST + _AFTER_WARNINGS)
+    elif more:
+        text = text.replace(_AFTER_WARNINGS, _warnings(tuple(warnings)) + _AFTER_WARNINGS)
+    return text.replace(_AFTER_SECTIONS, "\n".join([*(_section(section) for section in sections), _AFTER_SECTIONS]))
+
+
 def _warnings(warnings: tuple[str, ...]) -> str:
     if not warnings:
         return ""
     points = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    return f'<section class="warnings"><h2>Before you believe any of it</h2><ul>{points}</ul></section>'
+    return f'<section class="warnings"><h2>Before you believe any of it</h2><ul>{points}{_END_OF_LIST}'
 
 
 def _tiles(figures: tuple[Figure, ...]) -> str:
@@ -85,7 +107,7 @@ def _block(block: Block) -> str:
 
 def _point(point: str) -> str:
     head, colon, rest = point.partition(": ")
-    return f"<li><b>{escape(head)}.</b> {escape(rest)}</li>" if colon else f"<li>{escape(point)}</li>"
+    return f"<li><b>{escape(head)}:</b> {escape(rest)}</li>" if colon else f"<li>{escape(point)}</li>"
 
 
 def _table(table: Table) -> str:
