@@ -92,7 +92,7 @@ def show(out: Console, notes: Notes, results: Path = RESULTS) -> None:
         numbers = (shown(figure[key]) for key in ("value", "least", "most"))
         table.add_row(name, *numbers, figure["bar"], figure["aim"] or "", verdict)
     for name, reason in notes.missing.items():
-        table.add_row(name, "", "", "", str(BARS[name]), "", f"not measured: {reason}")
+        table.add_row(name, "", "", "", str(BARS.get(name, "")), "", f"not measured: {reason}")
     out.print(table)
     rest = Table(title="what they were made from")
     for column in ("", "median", "least", "most"):

@@ -167,7 +167,6 @@ def front_ends(bench: Bench, on: Stand) -> None:
         for name in ("decide_native", "decide_grpcio"):
             if name in subjects and (served := subjects[name].serving):
                 notes.add("rss_mb" if name == "decide_native" else "rss_grpcio_mb", served.resident_mb())
-        _bytes_per_contact(bench, on)
 
 
 def _same_offers(first: dict[str, float], last: dict[str, float]) -> None:
@@ -209,6 +208,7 @@ def half_load(bench: Bench, on: Stand) -> None:
     """p99 of calls that come at half of the rate that each can take at most."""
     with _pushed(bench, on) as subjects:
         _half_load(bench, on, subjects)
+        _bytes_per_contact(bench, on)
 
 
 def overload(bench: Bench, on: Stand) -> None:

@@ -14,6 +14,10 @@ from typing import Final
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from takt.kernel import CACHED, cache_directory
+
+TABLES: Final = "cel.lark.pickle"
+"""Of the grammar, as Lark keeps them; it makes them anew for another grammar, other options, or another Lark."""
 LONGEST: Final = 4_000
 """Characters of a rule. A longer one belongs into a feature."""
 
@@ -54,7 +58,7 @@ def parse(text: str) -> Tree[Token]:
 
 @functools.cache
 def _parser() -> Lark:
-    """The parser, built once: some 0.2 s, so only when a first rule is read."""
+    """The parser, built when a first rule is read: some 0.2 s, so its tables are kept beside the compiled kernels."""
     found = find_spec("celpy")
     if found is None or not found.submodule_search_locations:
         raise ImportError("cel-python is not installed; its grammar reads the rules")
@@ -66,6 +70,7 @@ def _parser() -> Lark:
         priority="invert",  # as the grammar was written for: its lower numbers go first
         maybe_placeholders=False,
         propagate_positions=True,
+        cache=str(cache_directory() / TABLES) if CACHED else False,
     )
 
 
