@@ -43,3 +43,17 @@ def test_nothing_to_fit_on_is_refused() -> None:
     """All rows alike would send the fit to infinity."""
     with pytest.raises(ValueError, match="widen the forward chain"):
         fit_platt(np.zeros(5), np.zeros(5, np.bool_), np.zeros(5, np.int64))
+
+
+def test_what_adds_to_something_else_is_calibrated_by_itself() -> None:
+    """Of an outcome that happens anyway in 30% of the rows, the line of what is added to that is found."""
+    rng = np.random.default_rng(3)
+    logit = rng.normal(-1, 1.5, 60_000)
+    added = 1 / (1 + np.exp(-(0.6 * logit - 0.5)))
+    happened = rng.random(len(logit)) < 1 - 0.7 * (1 - added)
+
+    platt = fit_platt(logit, happened, np.arange(len(logit)) % 10, np.full(len(logit), 0.3))
+
+    assert platt.adopted
+    assert platt.scale == pytest.approx(0.6, abs=0.04)
+    assert platt.shift == pytest.approx(-0.5, abs=0.06)

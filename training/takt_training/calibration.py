@@ -40,9 +40,10 @@ class Platt:
         return self.wald > CRITICAL
 
 
-def fit_platt(logit: Floats, accepted: npt.NDArray[np.bool_], group: Ints) -> Platt:
+def fit_platt(logit: Floats, accepted: npt.NDArray[np.bool_], group: Ints, anyway: Floats | float = 0.0) -> Platt:
     """Fit on forward-chained predictions: logit [n], accepted [n], group [n] (the campaign of each row).
 
+    `anyway` [n]: P(accepted) is 1 - (1 - anyway) (1 - P) with the P that is calibrated.
     Raises ValueError without rows or if all rows were accepted, or none.
     """
     if len(logit) == 0 or accepted.all() or not accepted.any():
@@ -55,7 +56,9 @@ def fit_platt(logit: Floats, accepted: npt.NDArray[np.bool_], group: Ints) -> Pl
     covariance: Floats = np.eye(count + 2)
     for _ in range(_ROUNDS):
         p = 1 / (1 + np.exp(-(fixed[0] * logit + fixed[1] + random[of_row])))
-        weight, rest = p * (1 - p), accepted - p
+        either = anyway + (1 - anyway) * p
+        share = p / either  # of the log-odds of either in those of p; Fisher scoring
+        weight, rest = share**2 * either * (1 - either), share * (accepted - either)
         gradient = np.concatenate([[rest @ logit, rest.sum()], np.bincount(of_row, rest, count) - random / variance])
         per_group = np.bincount(of_row, weight, count)
         hessian = np.zeros((count + 2, count + 2))

@@ -22,8 +22,9 @@ def test_everything_can_be_set() -> None:
         "name: shop\nversion: 2.1.0\ngoal: purchase\nwindow: 7d\nunit: EUR\nseed: 3\n"
         "split: {by: both, test: 0.3, stop: 0.05, calibrate: 0.05, embargo: 1d}\n"
         "heads: [value, uncertainty]\ncalibration: isotonic\nweights: {clip: 20}\nmonotone: {offer.price: down}\n"
-        "model: {hidden: 8, rank: 2, batch: 256, epochs: 5, patience: 1, rate: 0.02, penalty: 1.0, code_dropout: 0.1}\n"
-        "trusted: [profile.lease_end]\n"
+        "model: {hidden: 8, rank: 2, batch: 256, epochs: 5, patience: 1, rate: 0.02, penalty: 1.0, code_dropout: 0.1,\n"
+        "  modesty: 0.5}\n"
+        "trusted: [profile.lease_end]\nlift: any\n"
     )
 
     assert ("both", DAY_US, 20.0, "isotonic") == (
@@ -33,7 +34,9 @@ def test_everything_can_be_set() -> None:
         found.calibration,
     )
     assert (8, 2, 256, 3) == (found.hidden, found.rank, found.descent.batch, found.descent.seed)
+    assert 0.5 == found.descent.modesty
     assert {"offer.price": "down"} == found.monotone
+    assert "added" == parse_settings("name: shop\nheads: [baseline]\nlift: added\n").lift
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,8 @@ def test_everything_can_be_set() -> None:
         ("name: a\nmodel: {batch: 100}\n", "s.yaml:2: model.batch", "a power of two"),
         ("name: a\nmonotone: {offer.price: lower}\n", "s.yaml:2: monotone.offer.price", "'up', 'down'"),
         ("name: a\nmonotone: {profile.age: up}\n", "s.yaml:2: monotone.profile.age", "no attribute of an offer"),
+        ("name: a\nmodel: {modesty: -1}\n", "s.yaml:2: model.modesty", "from 0.0 to 100.0"),
+        ("name: a\nlift: more\n", "s.yaml:2: lift", "'any', 'added'"),
         ("name: a\nweights: {clip: 0.5}\n", "s.yaml:2: weights.clip", "at least 1"),
     ],
 )

@@ -329,3 +329,99 @@ def test_a_baseline_knows_which_offers_are_taken_anyway(tmp_path: Path) -> None:
     assert max(baseline[i] for i, name in enumerate(names) if name != "offer-2") < 0.08
     assert outcome.found.heads[0].auc is not None
     assert outcome.found.heads[0].auc > 0.8
+
+
+ADDED = """
+name: shop
+window: 7d
+heads: [baseline, uncertainty]
+lift: added
+monotone: {offer.price: down}
+split: {by: person}
+model: {epochs: 40, patience: 4, rate: 0.01}
+"""
+TAKEN_ANYWAY = np.arange(OFFERS) % 2 == 1
+"""Offers of the kitchen, which 30% take without being told of them, and no more when they are."""
+
+
+def _taken_anyway(n: int) -> Contacts:
+    """Contacts and silences offer by offer; what is said adds to what happens anyway, but for some offers."""
+    contacts = shop(n, silence=0.3)
+    rng = np.random.default_rng(2)
+    silences = np.flatnonzero(contacts.silent)
+    row, offer = np.repeat(silences, OFFERS), np.tile(np.arange(OFFERS), len(silences))
+    anyway = np.where(TAKEN_ANYWAY, 0.3, 0.02)
+    lift = np.where(TAKEN_ANYWAY[contacts.offer], 0.0, truth(contacts))
+    happened = rng.random(n) < np.where(
+        contacts.silent, contacts.happened, 1 - (1 - anyway[contacts.offer]) * (1 - lift)
+    )
+    return replace(contacts, happened=happened, untold=Untold(row, offer, rng.random(len(row)) < anyway[offer]))
+
+
+@pytest.fixture(scope="module")
+def above(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Acceptance learned above the baseline, on 20,000 decisions; `write` holds the graph against the model."""
+    return _run(_taken_anyway(20_000), parse_settings(ADDED), tmp_path_factory.mktemp("above"))
+
+
+def _outputs(outcome: Outcome) -> dict[str, np.ndarray]:
+    contacts = outcome.contacts
+    rows = np.flatnonzero(~contacts.silent)[:400]
+    return dict(
+        bundle.run(
+            read_bundle(outcome.directory).model,
+            {
+                "profile": contacts.profile[contacts.row[rows]],
+                "context": contacts.context[rows],
+                "offers": contacts.offers,
+                "offer_code": np.arange(1, OFFERS + 1),
+            },
+        )
+    )
+
+
+def test_what_a_contact_adds_is_told_from_what_happens_anyway(above: Outcome) -> None:
+    """Next to nothing where 30% come by themselves; a lot where nobody does."""
+    found = _outputs(above)
+    added = found["acceptance"] - found["baseline"]
+    mean, anyway = added.mean((0, 1, 2)), found["baseline"].mean((0, 1, 2))
+
+    assert (added >= 0).all()
+    assert anyway[TAKEN_ANYWAY].tolist() == pytest.approx([0.3] * 4, abs=0.04)
+    assert anyway[~TAKEN_ANYWAY].tolist() == pytest.approx([0.02] * 4, abs=0.01)
+    assert mean[TAKEN_ANYWAY].max() < 0.06
+    assert mean[~TAKEN_ANYWAY].min() > 0.15
+
+
+def test_above_a_baseline_everything_else_is_kept(above: Outcome) -> None:
+    """Contract, promises, calibration; doubt has the axes of acceptance, and is smaller where little is added."""
+    report = check_bundle(
+        above.directory, spec=SPEC, timings=ARMS.timings, tonalities=ARMS.tonalities, offers=_offers()
+    )
+    doubt = _outputs(above)["uncertainty"]
+
+    assert () == report.refusals
+    assert bundle.check_monotone(read_bundle(above.directory).model, above.contacts, 0, "down") <= bundle.SLACK
+    assert 0.9 < above.found.model.observed_over_expected < 1.1
+    assert above.found.model.ece < above.found.perfect_ece[1] + 0.01
+    assert above.found.difference.low > 0
+    assert (3, 2, OFFERS) == doubt.shape[1:]
+    assert np.isfinite(doubt).all()
+    assert (doubt > 0).all()
+
+
+def test_a_lift_is_calibrated_above_the_baseline(above: Outcome, tmp_path: Path) -> None:
+    """Isotonic pieces bend what is added, not what happens anyway; the graph says the same."""
+    trained = train(above.contacts, SPEC, ARMS, parse_settings(f"{ADDED}calibration: isotonic\n"))
+    bundle.write(trained, above.contacts, tmp_path, metrics={})
+
+    assert trained.acceptance.curve.knots
+    assert trained.acceptance.over is trained.heads["baseline"]
+    assert judge(above.contacts, trained).model.observed_over_expected == pytest.approx(1.0, abs=0.12)
+
+
+def test_a_lift_needs_to_know_what_happens_anyway() -> None:
+    """Silences that tell nothing of single offers, or no baseline: refused, with what would be right."""
+    for settings in ("name: x\nlift: added\n", "name: x\nlift: added\nheads: [baseline]\n"):
+        with pytest.raises(ModelError, match=r"lift: added needs the head baseline, .*attribution: person"):
+            train(shop(3000), SPEC, ARMS, parse_settings(settings))

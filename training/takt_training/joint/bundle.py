@@ -46,12 +46,13 @@ def to_onnx(trained: Trained, metadata: dict[str, str]) -> ModelProto:
         code=_codes(graph, encoded),
     )
     outputs: dict[str, tuple[str | int, ...]] = {}
-    for name, head in trained.heads.items():
+    for head in sorted(trained.heads.values(), key=lambda head: head.over is not None):
         head_graph(graph, head, sides)
-        outputs[name] = head.axes
+    outputs |= {name: head.axes for name, head in trained.heads.items()}
     if trained.doubt is not None:
         trained.doubt.graph(graph, trained.acceptance, sides)
-        outputs["uncertainty"] = ("batch", 1, 1, "offers")
+        axes = trained.acceptance.axes
+        outputs["uncertainty"] = axes if trained.acceptance.over is not None else ("batch", 1, 1, axes[3])
     sizes = tuple(
         len(model_columns(section)) for section in (trained.spec.profile, trained.spec.context, trained.spec.offer)
     )

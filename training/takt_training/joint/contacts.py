@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,18 @@ class Contacts:
             reacted=None,
             untold=None,
         )
+
+    def with_untold(self) -> tuple[Contacts, Bools]:
+        """All rows, and behind them the pairs of `untold`; bool [n + k]: those pairs."""
+        if self.untold is None:
+            return self, np.zeros(len(self), np.bool_)
+        pairs = self.of_untold(self.untold)
+        names = (
+            *("row", "context", "offer", "timing", "tonality", "time_us", "person", "happened", "reward", "propensity"),
+        )
+        joined: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(pairs, name)]) for name in names}
+        alone = np.arange(len(self) + len(pairs)) >= len(self)
+        return replace(self, **joined, reacted=None, untold=None), alone
 
     def vocabulary(self, rows: Bools) -> tuple[str, ...]:
         """Ids of the offers of some rows, sorted; the code of an offer is 1 + its index."""

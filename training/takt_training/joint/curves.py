@@ -63,14 +63,19 @@ class Curve:
         return graph.add("Add", total, graph.constant(name("level"), self.levels[0]), to=name("calibrated"))
 
 
-def fit_isotonic(eta: Floats, happened: npt.NDArray[np.bool_]) -> Curve:
+def fit_isotonic(eta: Floats, happened: npt.NDArray[np.bool_], anyway: Floats | None = None) -> Curve:
     """Isotonic regression of outcomes on log-odds [n], drawn through its means over `PIECES` + 1 parts of the rows.
 
+    `anyway` [n]: P(it happens without what the log-odds speak of); what is seen beyond that is theirs.
     Raises ValueError unless some rows happened and some did not.
     """
     if len(eta) == 0 or happened.all() or not happened.any():
         raise ValueError("calibration needs rows that were accepted and rows that were not")
-    fitted = IsotonicRegression(out_of_bounds="clip").fit_transform(eta, happened.astype(np.float64))
+    target, weight = happened.astype(np.float64), np.ones(len(eta))
+    if anyway is not None:
+        weight = np.maximum(1 - anyway, _LEAST_SLOPE)
+        target = (target - anyway) / weight
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(eta, target, weight).predict(eta)
     least = 0.5 / len(eta)
     parts = [part for part in np.array_split(np.argsort(eta, kind="stable"), PIECES + 1) if len(part)]
     knots: list[float] = []

@@ -14,7 +14,7 @@ import numpy as np
 from takt_training.graph import Graph
 from takt_training.joint.contacts import Contacts, Floats, Ints
 from takt_training.joint.fitting import Encoded
-from takt_training.joint.head import Head, Sides
+from takt_training.joint.head import LEAST_CHANCE, Head, Sides
 from takt_training.joint.network import PENALTIES
 from takt_training.preparation import Floats32
 
@@ -38,7 +38,10 @@ class Doubt:
         return np.asarray(self.scale * np.sqrt(person[:, None] + self.of_code[codes]), np.float32)
 
     def graph(self, graph: Graph, head: Head, sides: Sides) -> str:
-        """`apply` as nodes; the output `uncertainty` [batch, 1, 1, offers]."""
+        """`apply` as nodes; the output `uncertainty` [batch, 1, 1, offers].
+
+        Of a lift, times its share in the log-odds of acceptance: [batch, timings, tonalities, offers].
+        """
         product = graph.add(
             "MatMul", f"{head.name}_phi", graph.constant("doubt_root", self.root[1:]), to="doubt_product"
         )
@@ -52,7 +55,11 @@ class Doubt:
         error = graph.add("Sqrt", graph.add("Add", person, of_code, to="doubt_variance"), to="doubt_error")
         scaled = graph.add("Mul", error, graph.constant("doubt_scale", self.scale), to="doubt_scaled")
         middle = graph.constant("middle_axes", [1, 2], np.int64)
-        return graph.add("Unsqueeze", scaled, middle, to="uncertainty")
+        if head.over is None:
+            return graph.add("Unsqueeze", scaled, middle, to="uncertainty")
+        spread = graph.add("Unsqueeze", scaled, middle, to="doubt_of_lift")
+        least = graph.add("Max", head.name, graph.constant("least_chance", LEAST_CHANCE), to="chance")
+        return graph.add("Mul", spread, graph.add("Div", "lift", least, to="share_of_lift"), to="uncertainty")
 
 
 def person_features(head: Head, z: Floats32) -> Floats32:
@@ -61,10 +68,10 @@ def person_features(head: Head, z: Floats32) -> Floats32:
     return np.concatenate([z, np.tanh(z @ p["hidden"] + p["hidden_bias"])], axis=1)
 
 
-def fit_doubt(contacts: Contacts, encoded: Encoded, head: Head, rows: Ints, *, eta: Floats, penalty: float) -> Doubt:
-    """From training rows and their linear predictors `eta` [k]."""
-    p = 1 / (1 + np.exp(-eta))
-    information = p * (1 - p)
+def fit_doubt(
+    contacts: Contacts, encoded: Encoded, head: Head, rows: Ints, *, information: Floats, penalty: float
+) -> Doubt:
+    """From training rows and the `information` [k] in each on its linear predictor."""
     every = max(1, -(-len(rows) // MOST_ROWS))
     phi = person_features(head, encoded.persons.apply(contacts.persons(rows[::every])))
     psi = np.concatenate([np.ones((len(phi), 1)), phi], axis=1, dtype=np.float64)

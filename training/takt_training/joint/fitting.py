@@ -16,17 +16,29 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from takt_training.joint.contacts import Contacts, Floats, Ints
+from takt_training.joint.contacts import Bools, Contacts, Floats, Ints
 from takt_training.joint.encoding import Encoding
 from takt_training.joint.head import Head
 from takt_training.joint.monotone import Splines
-from takt_training.joint.network import Arrays, Link, Parameters, Shape, deviance, penalty, predictor, start
+from takt_training.joint.network import (
+    ANYWAY,
+    Arrays,
+    Link,
+    Parameters,
+    Shape,
+    deviance,
+    joint_predictor,
+    penalty,
+    start,
+)
 from takt_training.preparation import Floats32
 
 CHUNK = 8192
 """Rows that are predicted at a time."""
 MOST_STOPPING = 100_000
 """Rows of the stopping part that are looked at after each epoch, evenly spread."""
+LEAST_ADDED = 1e-3
+"""What a contact is taken to add before anything is learned, at least."""
 _FINER = 2
 """How often the step size is cut when nothing improves, before training ends."""
 
@@ -46,6 +58,9 @@ class Descent:
     penalty: float = 3.0
     code_dropout: float = 0.2
     """Share of rows whose offer's code is hidden."""
+    modesty: float = 1.0
+    """Of what a contact adds: whoever came anyway counts as so many contacts that added nothing. The more comes anyway,
+    the less of what contacts add can be seen."""
     seed: int = 0
 
 
@@ -75,6 +90,19 @@ class Task:
     """Row numbers that say when to stop."""
     scale: float = 1.0
     shift: float = 0.0
+    anyway: Anyway | None = None
+    """Where it is learned above what happens anyway, and together with it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anyway:
+    """What happens without a contact, as part of a task that learns what a contact adds."""
+
+    alone: Bools
+    """bool [n]: rows that nothing was said to."""
+    begun: Mapping[str, Floats32]
+    """Its parameters to begin with, as they were learned from those rows alone: what a contact adds is sought above
+    something that is already about right."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +147,20 @@ def fit_head(contacts: Contacts, encoded: Encoded, task: Task, descent: Descent,
     size = min(descent.batch, _power_of_two(len(task.train) / 16))
     stop = task.stop[:: -(-len(task.stop) // MOST_STOPPING)]
     rng = np.random.default_rng(descent.seed)
-    p = {name: jnp.asarray(value) for name, value in start(descent.seed, task.shape, _base(task)).items()}
+    p = {name: jnp.asarray(value) for name, value in _start(task, descent.seed).items()}
+    alone = np.zeros(len(contacts), np.bool_) if task.anyway is None else task.anyway.alone
     zeros = {name: jnp.zeros_like(value) for name, value in p.items()}
     state = (p, zeros, zeros)
     total = float(task.weight[task.train].sum())
     best, best_loss, waited, cuts, kept, number = _arrays(p), np.inf, 0, 0, 0, 0
     rate = descent.rate
-    step = partial(_step, persons=_Static(encoded.persons), link=task.link, strength=descent.penalty / max(total, 1.0))
+    step = partial(
+        _step,
+        persons=_Static(encoded.persons),
+        link=task.link,
+        strength=descent.penalty / max(total, 1.0),
+        modesty=descent.modesty,
+    )
     batches = -(-len(task.train) // size)
     for epoch in range(descent.epochs):
         order = rng.permutation(task.train)
@@ -139,7 +174,7 @@ def fit_head(contacts: Contacts, encoded: Encoded, task: Task, descent: Descent,
             number += 1
             state = step(
                 state,
-                (persons, offer, code, timing, tonality, task.target[rows], weight),
+                (persons, offer, code, timing, tonality, alone[rows], task.target[rows], weight),
                 offers_side,
                 (np.float32(rate), np.float32(number), np.float32(total / max(batches, 1))),
             )
@@ -163,13 +198,27 @@ def fit_head(contacts: Contacts, encoded: Encoded, task: Task, descent: Descent,
 
 def predictors(contacts: Contacts, encoded: Encoded, head: Head, rows: Ints) -> Floats:
     """Uncalibrated linear predictors of some rows, float64 [k]; silence is judged without an offer."""
-    return _predicted(head.parameters, _Inputs.of(contacts, encoded), rows)
+    return _predicted(head.parameters, _Inputs.of(contacts, encoded), rows, np.zeros(len(rows), np.bool_))
 
 
-def _base(task: Task) -> float:
-    """Where the linear predictor begins: at what is true on average."""
-    weight = task.weight[task.train].astype(np.float64)
-    mean = float(np.average(task.target[task.train], weights=weight)) if weight.sum() > 0 else 0.0
+def _start(task: Task, seed: int) -> Arrays:
+    """Parameters to begin with, at what is true on average."""
+    if task.anyway is None:
+        return start(seed, task.shape, _base(task, task.train))
+    alone = task.anyway.alone[task.train]
+    untold, told = (_base(task, task.train[rows]) for rows in (alone, ~alone))
+    missed, reached = (1 - 1 / (1 + np.exp(-base)) for base in (untold, told))
+    added = float(np.clip(1 - reached / missed, LEAST_ADDED, 1 - LEAST_ADDED))
+    return {
+        **start(seed, task.shape, float(np.log(added / (1 - added)))),
+        **{ANYWAY + name: value for name, value in task.anyway.begun.items()},
+    }
+
+
+def _base(task: Task, rows: Ints) -> float:
+    """Linear predictor of what is true of some rows on average."""
+    weight = task.weight[rows].astype(np.float64)
+    mean = float(np.average(task.target[rows], weights=weight)) if weight.sum() > 0 else 0.0
     match task.link:
         case Link.PROBABILITY:
             mean = float(np.clip(mean, 1e-4, 1 - 1e-4))
@@ -211,15 +260,18 @@ def _step(
     persons: _Static,
     link: Link,
     strength: float,
+    modesty: float,
 ) -> State:
     """One step of Adam (Kingma and Ba, 2015) on the weighted mean loss of a minibatch, plus penalties."""
-    raw, offer, code, timing, tonality, target, weight = rows
+    raw, offer, code, timing, tonality, alone, target, weight = rows
     rate, number, expected = pace
     z = persons.encoding.apply(raw, jnp)
 
     def loss(p: Parameters) -> jax.Array:
-        eta = predictor(p, z, (offers[0][offer], offers[1][offer], code), (timing, tonality), jnp)
-        fit: jax.Array = (weight * deviance(link, eta, target, jnp)).sum() / expected
+        side = (offers[0][offer], offers[1][offer], code)
+        eta, lift = joint_predictor(p, z, side, (timing, tonality, alone), jnp)
+        each = deviance(link, eta, target, jnp) + modesty * alone * target * deviance(link, lift, 0.0, jnp)
+        fit: jax.Array = (weight * each).sum() / expected
         return fit + strength * penalty(p)
 
     p, first, second = state
@@ -235,16 +287,18 @@ def _arrays(p: Parameters) -> Arrays:
     return {name: np.asarray(value, np.float32) for name, value in p.items()}
 
 
-def _predicted(p: Mapping[str, Floats32], inputs: _Inputs, rows: Ints) -> Floats:
+def _predicted(p: Mapping[str, Floats32], inputs: _Inputs, rows: Ints, alone: Bools) -> Floats:
     result = np.empty(len(rows), np.float64)
     for at in range(0, len(rows), CHUNK):
         persons, offer, code, *arms = inputs.rows(rows[at : at + CHUNK])
         z = inputs.encoded.persons.apply(persons)
-        result[at : at + CHUNK] = predictor(p, z, (inputs.g[offer], inputs.m[offer], code), (arms[0], arms[1]))
+        side = (inputs.g[offer], inputs.m[offer], code)
+        result[at : at + CHUNK], _ = joint_predictor(p, z, side, (arms[0], arms[1], alone[at : at + CHUNK]))
     return result
 
 
 def _loss(p: Arrays, inputs: _Inputs, task: Task, rows: Ints) -> float:
-    each = deviance(task.link, _predicted(p, inputs, rows), task.target[rows])
+    alone = np.zeros(len(rows), np.bool_) if task.anyway is None else task.anyway.alone[rows]
+    each = deviance(task.link, _predicted(p, inputs, rows, alone), task.target[rows])
     weight = task.weight[rows].astype(np.float64)
     return float((each * weight).sum() / max(weight.sum(), 1e-12))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from takt_training.graph import Graph
 from takt_training.joint.curves import Curve
-from takt_training.joint.network import Link
+from takt_training.joint.network import Link, either, predictor
 from takt_training.preparation import Floats32
 
 Floats = npt.NDArray[np.float64]
 
+LEAST_CHANCE: Final = 1e-12
+"""A probability that others are divided by is at least this."""
 LARGEST_EXPONENT = 8.0
 """An expected value is at most some 3,000 times the mean of training."""
 
@@ -33,6 +36,8 @@ class Head:
     curve: Curve = Curve()  # noqa: RUF009 - immutable
     """Calibration of the linear predictor."""
     epochs: int = 0
+    over: Head | None = None
+    """What happens anyway, where this is what a contact adds to it: its output is then that either happens."""
 
     @property
     def knows_offers(self) -> bool:
@@ -46,6 +51,11 @@ class Head:
         timings = len(p["timing_level"]) if "timing_level" in p else 1
         tonalities = len(p["tonality_level"]) if "tonality_level" in p else 1
         return ("batch", timings, tonalities, "offers" if self.knows_offers else 1)
+
+    def log_odds(self, z: Floats32, offer: tuple[Any, Any, Any], arms: tuple[Any, Any]) -> Floats:
+        """Calibrated linear predictors [n] of encoded rows, as `takt_training.joint.network.predictor` takes them."""
+        eta = self.curve.apply(np.asarray(predictor(self.parameters, z, offer, arms), np.float64))
+        return eta if self.over is None else np.asarray(either(self.over.log_odds(z, offer, arms), eta))
 
     def value(self, eta: Floats) -> Floats:
         """The output for calibrated linear predictors of any shape."""
@@ -73,7 +83,10 @@ class Sides:
 
 
 def head_graph(graph: Graph, head: Head, sides: Sides) -> str:
-    """The head's nodes; the offers' side is computed once per run, and what is scaled is scaled there."""
+    """The head's nodes; the offers' side is computed once per run, and what is scaled is scaled there.
+
+    Those of the head that it is `over` must stand before.
+    """
     p, prefix = head.parameters, head.name
 
     def name(what: str) -> str:
@@ -162,7 +175,11 @@ def _linked(graph: Graph, head: Head, eta: str) -> str:
     """The output, named as the head is."""
     match head.link:
         case Link.PROBABILITY:
-            return graph.add("Sigmoid", eta, to=head.name)
+            if head.over is None:
+                return graph.add("Sigmoid", eta, to=head.name)
+            lift = graph.add("Sigmoid", eta, to="lift")
+            rest = graph.add("Sub", graph.constant("certain", 1.0), head.over.name, to="not_anyway")
+            return graph.add("Add", head.over.name, graph.add("Mul", rest, lift, to="added"), to=head.name)
         case Link.POSITIVE:
             bounded = graph.add(
                 "Clip",

@@ -11,7 +11,7 @@ from takt_training import metrics
 from takt_training.evaluation import Quality
 from takt_training.joint.contacts import Contacts, Floats, Ints
 from takt_training.joint.encoding import columns_of
-from takt_training.joint.network import Link, predictor
+from takt_training.joint.network import Link
 from takt_training.joint.training import Trained, examples, examples_of, log_odds
 from takt_training.metrics import Bin, Interval
 
@@ -181,8 +181,7 @@ class _Rows:
         encoded = trained.encoded
         offer = (encoded.offers.apply(self.offers), encoded.splines.apply(self.offers), self.codes)
         z = encoded.persons.apply(self.persons)
-        eta = predictor(trained.acceptance.parameters, z, offer, (self.timing, self.tonality))
-        return trained.acceptance.curve.apply(np.asarray(eta, np.float64))
+        return trained.acceptance.log_odds(z, offer, (self.timing, self.tonality))
 
     def shuffled(self, order: Ints, trained: Trained) -> Iterator[tuple[str, _Rows]]:
         """These rows with one input after the other shuffled."""

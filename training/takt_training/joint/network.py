@@ -11,6 +11,10 @@
 z: encoded profile and context [Z], g: encoded offer [D] without its monotone columns, m: their rising splines [Q], in
 [0, 1]. Code 0 is an offer that training has not seen: codes are hidden at random while training, so that it is learned.
 Parts are there or not by which parameters there are: a head without arms has no Pt.
+
+An acceptance that is learned above what happens anyway has two such predictors, of the lift and, named with `ANYWAY` in
+front, of the baseline: P(accepted) = 1 - (1 - baseline) (1 - lift). Whoever would have come anyway comes, and a contact
+adds some of the others, so that a tone that doubles a small lift leaves the baseline alone.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +31,8 @@ import numpy as np
 
 from takt_training.preparation import Floats32
 
+ANYWAY: Final = "anyway."
+"""In front of the names of the parameters that say what happens anyway."""
 Parameters = dict[str, jax.Array]
 Arrays = dict[str, Floats32]
 
@@ -140,6 +146,27 @@ def predictor(
     return eta
 
 
+def either(one: Any, other: Any, xp: ModuleType = np) -> Any:
+    """Log-odds that at least one of two independent things happens, from the log-odds of each."""
+    neither = xp.logaddexp(one, np.float32(0)) + xp.logaddexp(other, np.float32(0))  # -log P(neither)
+    return neither + xp.log(-xp.expm1(-neither))
+
+
+def joint_predictor(
+    p: Mapping[str, Any], z: Any, offer: tuple[Any, Any, Any], arms: tuple[Any, Any, Any], xp: ModuleType = np
+) -> tuple[Any, Any]:
+    """`predictor`, twice; where `p` says what happens anyway too, that of either or of it alone, and that of the lift.
+
+    arms = (timing [n], tonality [n], alone bool [n]: nothing was said).
+    """
+    eta = predictor(p, z, offer, arms[:2], xp)
+    below = {name.removeprefix(ANYWAY): value for name, value in p.items() if name.startswith(ANYWAY)}
+    if not below:
+        return eta, eta
+    anyway = predictor(below, z, offer, arms[:2], xp)
+    return xp.where(arms[2], anyway, either(anyway, eta, xp)), eta
+
+
 def deviance(link: Link, eta: Any, target: Any, xp: ModuleType = np) -> Any:
     """Loss of each row [n], up to a constant; its expectation is least at the expectation of the target."""
     match link:
@@ -153,4 +180,5 @@ def deviance(link: Link, eta: Any, target: Any, xp: ModuleType = np) -> Any:
 
 def penalty(p: Parameters) -> jax.Array:
     """Sum of squares, weighted by `PENALTIES`."""
-    return sum((PENALTIES[name] * jnp.sum(p[name] ** 2) for name in sorted(PENALTIES) if name in p), jnp.array(0.0))
+    weighted = ((PENALTIES.get(name.removeprefix(ANYWAY), 0.0), p[name]) for name in sorted(p))
+    return sum((weight * jnp.sum(value**2) for weight, value in weighted if weight), jnp.array(0.0))

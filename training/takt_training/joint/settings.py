@@ -17,6 +17,7 @@ from takt_training.joint.fitting import Descent
 from takt_training.joint.monotone import Direction
 from takt_training.logged.goal import ATTRIBUTIONS
 
+Lift = Literal["any", "added"]
 Calibration = Literal["platt", "isotonic", "none"]
 SplitBy = Literal["time", "person", "both"]
 HEADS: Final = ("baseline", "value", "reaction", "uncertainty")
@@ -56,6 +57,9 @@ class Settings:
     seed: int = 0
     split: Split = field(default_factory=Split)
     heads: tuple[str, ...] = ()
+    lift: Lift = "any"
+    """What a contact does to what happens anyway: `any`, so that acceptance and baseline are learned apart; or it has
+    `added` to it, and both are learned together."""
     calibration: Calibration = "platt"
     weight_clip: float = 0.0
     """Rows count 1 / propensity, at most this much; 0: all alike."""
@@ -90,7 +94,7 @@ def read_settings(root: Node) -> Settings:
     default = Settings("x")
     root.only(
         *("name", "version", "goal", "window", "unit", "license", "seed", "split", "heads", "calibration"),
-        *("weights", "monotone", "model", "trusted", "attribution", "reactions"),
+        *("weights", "monotone", "model", "trusted", "attribution", "reactions", "lift"),
     )
     name = root.required_text("name") or "x"
     if not _NAME.fullmatch(name):
@@ -116,6 +120,7 @@ def read_settings(root: Node) -> Settings:
         seed=seed,
         split=_split(root.get("split")),
         heads=_heads(root),
+        lift=cast("Lift", root.choice("lift", "any", known=("any", "added"), what="lift")),
         calibration=cast(
             "Calibration", root.choice("calibration", "platt", known=("platt", "isotonic", "none"), what="calibration")
         ),
@@ -181,7 +186,7 @@ def check_monotone(settings: Settings, columns: tuple[str, ...]) -> str:
 def _model(node: Node | None, seed: int) -> tuple[int, int, Descent]:
     default = Descent(seed=seed)
     if node is None or not node.only(
-        *("hidden", "rank", "batch", "epochs", "patience", "rate", "penalty", "code_dropout")
+        *("hidden", "rank", "batch", "epochs", "patience", "rate", "penalty", "code_dropout", "modesty")
     ):
         return 24, 6, default
     descent = Descent(
@@ -191,6 +196,7 @@ def _model(node: Node | None, seed: int) -> tuple[int, int, Descent]:
         rate=node.number("rate", default.rate, low=1e-5, high=1.0),
         penalty=node.number("penalty", default.penalty, low=0.0, high=1e6),
         code_dropout=node.number("code_dropout", default.code_dropout, low=0.0, high=0.9),
+        modesty=node.number("modesty", default.modesty, low=0.0, high=100.0),
         seed=seed,
     )
     if descent.batch & (descent.batch - 1):

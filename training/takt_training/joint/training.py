@@ -19,10 +19,10 @@ from takt_training.joint.contacts import Bools, Contacts, Floats, Ints
 from takt_training.joint.curves import Curve, fit_isotonic
 from takt_training.joint.doubt import Doubt, fit_doubt
 from takt_training.joint.encoding import Column, columns_of, fit_encoding
-from takt_training.joint.fitting import Encoded, Task, fit_head, predictors
-from takt_training.joint.head import Head
+from takt_training.joint.fitting import Anyway, Encoded, Task, fit_head, predictors
+from takt_training.joint.head import LEAST_CHANCE, Head
 from takt_training.joint.monotone import fit_splines
-from takt_training.joint.network import Link, Shape
+from takt_training.joint.network import ANYWAY, Link, Shape, either
 from takt_training.joint.parts import Parts, Weights, divide, weigh
 from takt_training.joint.settings import Settings, check_monotone
 from takt_training.leaks import Leak, find_leaks
@@ -39,6 +39,10 @@ LEAST_ROWS = 200
 LEAST_HAPPENED = 20
 """Of these with, and without, the outcome."""
 NO_SILENCE = "baseline needs decisions for silence (or people who got nothing)"
+NO_LIFT = (
+    "lift: added needs the head baseline, learned offer by offer from a log whose goals come without a decision too "
+    "(heads: [baseline], attribution: person)"
+)
 PERIODS = 40
 """Calibration takes rows of one stretch of time to share its luck; at most about so many stretches."""
 
@@ -105,24 +109,33 @@ def _train(contacts: Contacts, spec: FeatureSpec, arms: Arms, settings: Settings
     encoded = _encode(contacts, persons, offers, fit, settings)
     weights = weigh(contacts, settings.weight_clip)
     heads: dict[str, Head] = {}
+    added = settings.lift == "added"
     for task in _tasks(contacts, arms, encoded, parts=parts, weights=weights, settings=settings):
         name = f"learning {task.name}"
         step(name, 0)
-        rows = examples(contacts, task.name)
-        heads[task.name] = fit_head(rows, encoded, task, settings.descent, partial(step, name))
+        rows, learned = examples(contacts, task.name), task
+        if added and task.name == "acceptance":
+            rows, alone = _with_untold(contacts, arms, settings.seed)
+            learned = _added(contacts, rows, task, parts, Anyway(alone, heads["baseline"].parameters))
+        heads[task.name] = fit_head(rows, encoded, learned, settings.descent, partial(step, name))
         step(name, 1)
+    if added:
+        heads |= _apart(heads["acceptance"])
     step("calibrating", 0)
     platt = None
-    for name in ("acceptance", "baseline", "reaction"):
+    for name in ("baseline", "acceptance", "reaction"):
         if name in heads:
-            curve, fitted = _calibrated(contacts, encoded, heads[name], parts, settings)
-            heads[name] = replace(heads[name], curve=curve)
+            head = replace(heads[name], over=heads["baseline"] if added and name == "acceptance" else None)
+            curve, fitted = _calibrated(contacts, encoded, head, parts, settings)
+            heads[name] = replace(head, curve=curve)
             platt = fitted if name == "acceptance" else platt
     step("calibrating", 1)
     doubt = None
     if "uncertainty" in settings.heads:
-        eta = predictors(contacts, encoded, heads["acceptance"], fit)
-        doubt = fit_doubt(contacts, encoded, heads["acceptance"], fit, eta=eta, penalty=settings.descent.penalty)
+        told = _information(contacts, encoded, heads["acceptance"], fit)
+        doubt = fit_doubt(
+            contacts, encoded, heads["acceptance"], fit, information=told, penalty=settings.descent.penalty
+        )
     step("fitting the logistic baseline", 0)
     yardstick = fit_yardstick(
         contacts, encoded, weights.values, fit, timings=len(arms.timings), tonalities=len(arms.tonalities)
@@ -218,8 +231,12 @@ def _tasks(
         return Task(name, link, shape, target, weight, *used)
 
     tasks = [task("acceptance", Link.PROBABILITY, with_arms, happened, rows(contact, "acceptance needs contacts"))]
+    added = settings.lift == "added"
+    if added and ("baseline" not in settings.heads or contacts.untold is None):
+        raise ModelError(NO_LIFT)
     if "baseline" in settings.heads:
-        tasks.append(_baseline(contacts, flat, weight, rows(contacts.silent, NO_SILENCE)))
+        # what acceptance is learned above has to be there before it
+        tasks.insert(0 if added else 1, _baseline(contacts, flat, weight, rows(contacts.silent, NO_SILENCE)))
     if "reaction" in settings.heads:
         if contacts.reacted is None:
             raise ModelError("heads: reaction needs to know of negative reactions, and these data do not")
@@ -262,6 +279,42 @@ def _baseline(contacts: Contacts, flat: Shape, weight: Floats32, silences: tuple
     )
 
 
+def _with_untold(contacts: Contacts, arms: Arms, seed: int) -> tuple[Contacts, Bools]:
+    """`Contacts.with_untold`, with arms by chance where nothing was said: what might be said."""
+    joined, alone = contacts.with_untold()
+    rng = np.random.default_rng(seed)
+    timing, tonality = (rng.integers(0, len(names), len(joined)) for names in (arms.timings, arms.tonalities))
+    return replace(
+        joined,
+        timing=np.where(alone, timing, joined.timing),
+        tonality=np.where(alone, tonality, joined.tonality),
+    ), alone
+
+
+def _added(contacts: Contacts, joined: Contacts, acceptance: Task, parts: Parts, anyway: Anyway) -> Task:
+    """Acceptance above the baseline, and the baseline too: from `joined`, the contacts and behind them the pairs."""
+    train, stop = (examples_of(contacts, "baseline", rows) + len(contacts) for rows in (parts.fit, parts.stop))
+    of_pairs = () if contacts.untold is None else acceptance.weight[contacts.untold.row]
+    return replace(
+        acceptance,
+        target=joined.happened.astype(np.float32),
+        weight=np.concatenate([acceptance.weight, of_pairs], dtype=np.float32),
+        train=np.concatenate([acceptance.train, train]),
+        stop=np.concatenate([acceptance.stop, stop]),
+        anyway=anyway,
+    )
+
+
+def _apart(both: Head) -> dict[str, Head]:
+    """Acceptance and baseline, of what was learned together."""
+    own = {name: value for name, value in both.parameters.items() if not name.startswith(ANYWAY)}
+    below = {name.removeprefix(ANYWAY): value for name, value in both.parameters.items() if name.startswith(ANYWAY)}
+    return {
+        "acceptance": replace(both, parameters=own),
+        "baseline": Head("baseline", Link.PROBABILITY, below, epochs=both.epochs),
+    }
+
+
 def _value(contacts: Contacts, shape: Shape, weight: Floats32, used: tuple[Ints, Ints]) -> Task:
     """Expected value given acceptance: positive where no value is negative, else any."""
     reward = contacts.reward[used[0]]
@@ -284,9 +337,10 @@ def _calibrated(
     if settings.calibration == "none" or min(happened.sum(), (~happened).sum()) < LEAST_HAPPENED:
         return Curve(), None
     eta = predictors(contacts, encoded, head, rows)
+    anyway = np.zeros(len(rows)) if head.over is None else _chances(contacts, encoded, head.over, rows)
     if settings.calibration == "isotonic":
-        return fit_isotonic(eta, happened), None
-    platt = fit_platt(eta, happened, periods(contacts.time_us[rows]))
+        return fit_isotonic(eta, happened, None if head.over is None else anyway), None
+    platt = fit_platt(eta, happened, periods(contacts.time_us[rows]), anyway)
     return Curve(platt.scale, platt.shift) if platt.adopted and platt.scale > 0 else Curve(), platt
 
 
@@ -300,4 +354,19 @@ def periods(time_us: Ints) -> Ints:
 
 def log_odds(contacts: Contacts, trained: Trained, head: Head, rows: Ints) -> Floats:
     """Calibrated log-odds of some rows, float64 [k]."""
-    return head.curve.apply(predictors(contacts, trained.encoded, head, rows))
+    eta = head.curve.apply(predictors(contacts, trained.encoded, head, rows))
+    return eta if head.over is None else np.asarray(either(log_odds(contacts, trained, head.over, rows), eta))
+
+
+def _chances(contacts: Contacts, encoded: Encoded, head: Head, rows: Ints) -> Floats:
+    """Calibrated probabilities of some rows."""
+    return head.value(head.curve.apply(predictors(contacts, encoded, head, rows)))
+
+
+def _information(contacts: Contacts, encoded: Encoded, acceptance: Head, rows: Ints) -> Floats:
+    """In each row on the linear predictor, float64 [k]: of acceptance, or of what a contact adds."""
+    p = acceptance.value(predictors(contacts, encoded, acceptance, rows))
+    if acceptance.over is None:
+        return p * (1 - p)
+    either_ = np.maximum(1 - (1 - _chances(contacts, encoded, acceptance.over, rows)) * (1 - p), LEAST_CHANCE)
+    return np.asarray(p**2 * (1 - either_) / either_)

@@ -28,20 +28,24 @@ name: simulated-cars
 goal: {GOAL}
 window: {WINDOW_DAYS}d
 attribution: person
+lift: added
 reactions: [{REACTION}]
 unit: EUR
 split: {{by: person, test: 0.05, stop: 0.08, calibrate: 0.07}}
-model: {{hidden: 64, rank: 12, batch: 1024, epochs: 80, patience: 3, rate: 0.01, penalty: 2.0, code_dropout: 0.02}}
+model: {{hidden: 64, rank: 12, batch: 1024, epochs: 80, patience: 3, rate: 0.004, penalty: 10.0,
+  code_dropout: 0.02, modesty: 2.0}}
 """
-"""How all learners train: chosen on what squarecb logged with seed 0. People are held out, so that the last weeks are
-learned from as well."""
+"""How all learners train: chosen on what squarecb logged with seeds 0 to 3, 10 and 11. People are held out, so that the
+last weeks are learned from as well."""
 MORE: Final = 1.4
 """A learner trains again once it has so many times the decisions that it last trained on."""
 
 
 def settings(learner: Learner, version: int, seed: int) -> Settings:
     """The settings of one training."""
-    return replace(parse_settings(SETTINGS), heads=learner.heads, version=f"{version}.0.0", seed=seed)
+    told = parse_settings(SETTINGS)
+    lift = told.lift if "baseline" in learner.heads else "any"
+    return replace(told, heads=learner.heads, lift=lift, version=f"{version}.0.0", seed=seed)
 
 
 def export(redis_url: str, archive: Path) -> None:
