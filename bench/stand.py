@@ -18,6 +18,7 @@ from takt.catalog.snapshot import Catalog
 from takt.redis.embedded import EmbeddedServer
 from takt.redis.store import RedisStore
 from takt.v1 import decision_pb2, types_pb2
+from takt.wire.answer import varint
 
 ASKED: Final = 20_000
 """People that a run asks for; every one once before any comes again."""
@@ -66,7 +67,7 @@ class Stand:
         requests = list(questions(self.asked, PATIENT_S))
         self.messages = Messages.of(requests).write(self.folder / "messages.npz")
         self.hasty = Messages.of(list(questions(self.asked, 0))).write(self.folder / "hasty.npz")
-        streamed = [b"\x0a" + _varint(len(request)) + request for request in requests]
+        streamed = [b"\x0a" + varint(len(request)) + request for request in requests]
         self.streamed = Messages.of(_aligned(streamed)).write(self.folder / "streamed.npz")
         return grown
 
@@ -116,14 +117,6 @@ def questions(names: Sequence[str], budget_s: int) -> Iterator[bytes]:
         if budget_s:
             request.budget.seconds = budget_s
         yield request.SerializeToString(deterministic=True)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes((*out, number))
 
 
 def _aligned(requests: list[bytes]) -> list[bytes]:

@@ -343,13 +343,13 @@ def make_edge(
     return Edge(servers, decisions, events, admin, catalogs)
 
 
-@lru_cache(maxsize=8)
 def give_back() -> None:
     """Return to the system what reading and warming up have left behind, where its allocator can be told to."""
     with suppress(OSError, AttributeError):  # it is glibc that knows how
         ctypes.CDLL(None).malloc_trim(0)
 
 
+@lru_cache(maxsize=8)
 def timestamps(section: Section) -> frozenset[str]:
     """Names of the features that are declared as timestamps."""
     return frozenset(feature.name for feature in section.features if feature.type is FeatureType.TIMESTAMP)

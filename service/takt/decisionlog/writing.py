@@ -40,7 +40,7 @@ PARAMETER: Final[Mapping[str, tuple[str, ...]]] = {
     "squarecb": ("gamma",),
 }
 FULL: Final = int(Explain.FULL)  # enums are slow to compare with
-NOBODY: Final = np.empty(0, np.int64)
+NO_CANDIDATES: Final = np.empty(0, np.int64)
 USUAL_BYTES: Final = 40_000
 """Room for a record to begin with: the bound that the kernel asks for is some ten times what it writes.
 
@@ -148,7 +148,7 @@ def live_candidates(
     ends = np.zeros(len(cells) + 1, np.int64)
     full = [i for i, level in enumerate(explain.tolist()) if level == FULL]
     if not full:
-        return NOBODY, ends
+        return NO_CANDIDATES, ends
     found = []
     for i in full:
         for s in range(first_spot[i], first_spot[i + 1]):

@@ -17,6 +17,7 @@ from takt.rpc.desk import UNREADABLE, Ask
 from takt.rpc.errors import DrainingError, LateError, OverloadedError, Refusal, abort, refusal
 from takt.rpc.gather import Gather
 from takt.v1 import decision_pb2
+from takt.wire.answer import varint
 from takt.wire.request import asked_budget_us
 
 DECIDE: Final = "DecisionService.Decide"
@@ -155,13 +156,7 @@ def unwrapped(serialised: bytes) -> tuple[str, bytes]:
 def streamed(request_id: str, answer: bytes) -> bytes:
     """A serialised answer as a message of a stream, without reading it."""
     head: bytes = decision_pb2.DecideStreamResponse(request_id=request_id).SerializeToString()
-    size = bytearray()
-    left = len(answer)
-    while left > 0x7F:
-        size.append(left & 0x7F | 0x80)
-        left >>= 7
-    size.append(left)
-    return b"".join((head, RESPONSE_TAG, size, answer))
+    return b"".join((head, RESPONSE_TAG, varint(len(answer)), answer))
 
 
 def latest(now_us: int, remaining_s: float | None) -> int:

@@ -35,7 +35,7 @@ from takt.v1 import decision_pb2
 
 METHODS: Final = (DECIDE, RECORD)
 """What is served here, by the number under which the library hands it over."""
-FIRST: Final = METHODS.index(DECIDE)
+OF_DECIDE: Final = METHODS.index(DECIDE)
 PACKAGE: Final = decision_pb2.DESCRIPTOR.package
 MOST_EVENTS: Final = 4_096
 """That are taken from the library's queue at once."""
@@ -211,7 +211,7 @@ class NativeFront:
         records: list[tuple[int, bytes | None]] = []
         room, serving = self._room, not self._calls.draining
         for kind, call_id, method, message, _, details in events:
-            if serving and method == FIRST and kind != EVENT_CANCEL and len(message) <= LARGEST_MESSAGE:
+            if serving and method == OF_DECIDE and kind != EVENT_CANCEL and len(message) <= LARGEST_MESSAGE:
                 ask = Ask(message, now_us, latest(now_us, details[2]))
                 if not room.enter(call_id, ask):
                     turned_away.append(Waiting(call_id, ask))

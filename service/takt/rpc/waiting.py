@@ -92,7 +92,7 @@ class WaitingRoom:
 
     def done(self, batch: list[Waiting], took_us: int) -> list[bool]:
         """A batch is decided: which of its calls still want their answers. All have left."""
-        # other batches may have been at work beside it: in truth it is faster, and never slower
+        # it may have stood in line at the desk: the pace is never slower than this
         self._pace_us = min(self._pace_us, took_us / len(batch))
         return [self._at_work.pop(call.call_id, None) is not None for call in batch]
 

@@ -63,7 +63,7 @@ def response(decision: Decision) -> decision_pb2.DecideResponse:
 def named(nameless: bytes, names: Sequence[tuple[str, str, str]]) -> list[bytes]:
     """A serialised response without ids under many: of the decision, of the request, and of the profile.
 
-    They are the message's first fields, and at most as long as the contract allows: what protobuf would write.
+    They are the message's first fields: what protobuf would write.
     """
     return [
         b"".join((_text(b"\x0a", decision_id), _text(b"\x12", request_id), _text(b"\x1a", profile_id), nameless))
@@ -72,12 +72,23 @@ def named(nameless: bytes, names: Sequence[tuple[str, str, str]]) -> list[bytes]
 
 
 def _text(tag: bytes, text: str) -> bytes:
-    """A field that is a text of less than 16 kB; nothing for an empty one."""
+    """A field that is a text; nothing for an empty one."""
     if not text:
         return b""
     value = text.encode()
-    size = len(value)
-    return b"".join((tag, ONE_BYTE[size] if size < 0x80 else bytes((size & 0x7F | 0x80, size >> 7)), value))
+    return b"".join((tag, varint(len(value)), value))
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative, as protobuf states lengths."""
+    if number < 0x80:
+        return ONE_BYTE[number]
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
 
 
 def decision(message: decision_pb2.DecideResponse) -> Decision:
