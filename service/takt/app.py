@@ -55,7 +55,7 @@ from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.desk import Ask, EngineDesk, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
-from takt.rpc.gather import Gather
+from takt.rpc.gather import Gather, at_once
 from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import AdminServices, Listening, Servers, Tls, read_tls
@@ -294,13 +294,16 @@ def make_edge(
     budget_us = settings.decide_budget_ms * 1_000
     desk = SharedDesk(EngineDesk(parts.engine, budget_us=budget_us))
     decisions: Gather[Ask, bytes] = Gather(
-        desk.decide, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
+        desk.deciding, name="decide", max_batch=settings.max_batch, max_waiting=settings.max_waiting
     )
     events: Gather[Events, Outcomes] = Gather(
-        together(parts.feedback.record), name="feedback", max_batch=FEEDBACK_BATCH, max_waiting=settings.max_waiting
+        at_once(together(parts.feedback.record)),
+        name="feedback",
+        max_batch=FEEDBACK_BATCH,
+        max_waiting=settings.max_waiting,
     )
-    admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=ADMIN_WAITING)
-    catalogs: Gather[Thunk, Any] = Gather(called, name="catalog", max_batch=1, max_waiting=CATALOGS_WAITING)
+    admin: Gather[Thunk, Any] = Gather(at_once(called), name="admin", max_batch=1, max_waiting=ADMIN_WAITING)
+    catalogs: Gather[Thunk, Any] = Gather(at_once(called), name="catalog", max_batch=1, max_waiting=CATALOGS_WAITING)
     for gather in (decisions, events, admin, catalogs):
         gather.start()
     metrics.watch_queue("feedback", lambda: events.waiting)

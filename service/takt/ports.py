@@ -2,13 +2,15 @@
 
 All calls are for a batch and block until answered; each is one round trip. They raise `takt.errors.StoreError` when the
 store cannot be reached within its time budget: then nothing is known about what was written.
+
+What decisions need can be begun, so that other work is done while the store is at it: see `Begun`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from takt.domain.request import Identity
     from takt.domain.totals import Book, CountedEvent, Pool, Transfer
 
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 SNAPSHOT_LIMIT_US: Final = 60_000_000
 """No store commits on a snapshot older than this, whatever `max_age_us` says. So a mark that only warns those who have
@@ -462,6 +465,17 @@ class Editions(Protocol):
         ...
 
 
+class Begun(Protocol[Answer_co]):
+    """A call of the store that is under way. Calling it, once, waits for the answer; it raises what the call would.
+
+    A commit is carried out, or not, whether or not anybody waits for it.
+    """
+
+    def __call__(self) -> Answer_co:
+        """Wait for the answer, if it is not there yet, and give it."""
+        ...
+
+
 class Store(Protocol):
     """Profiles, ledgers, request ids, identities and the decision log."""
 
@@ -493,8 +507,16 @@ class Store(Protocol):
         """Profile ids of n identities, None where unknown. One round trip."""
         ...
 
+    def begin_resolve(self, identities: Sequence[Identity]) -> Begun[list[str | None]]:
+        """`resolve`, under way."""
+        ...
+
     def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """Time, records and ledgers of n persons, and the pools of their partitions if wanted. One round trip."""
+        ...
+
+    def begin_fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Begun[Fetched]:
+        """`fetch`, under way."""
         ...
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -503,6 +525,10 @@ class Store(Protocol):
         Per group, in this order: request ids known? marker? edition? age? gate and appends? room? totals? Only then the
         first write.
         """
+        ...
+
+    def begin_commit(self, groups: Sequence[Group]) -> Begun[list[Outcome]]:
+        """`commit`, under way."""
         ...
 
     def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from takt.domain.ledger import EMPTY, LATE, OUTSIDE, EntryState, LedgerState
 from takt.domain.request import Identity
 from takt.identity import anonymous_id
 from takt.memory.ledger import Ledger, LedgerEntry
-from takt.ports import SNAPSHOT_LIMIT_US, Commit, Entry, MarkKind, MarkOutcome, Remembered
+from takt.ports import SNAPSHOT_LIMIT_US, Commit, Entry, MarkKind, MarkOutcome, Remembered, Store
 from tests.contract.building import DAY_US, contact, entry, group, ledger_of, mark, packed, suppression, write
 from tests.contract.harness import NOW_US, RETENTION_US, Harness
 
@@ -56,6 +57,35 @@ def test_commit_appends_and_logs(harness: Harness) -> None:
     assert [(Commit.DONE, NOW_US)] == [(o.commit, o.now_us) for o in outcomes]
     assert Ledger(appends=2, entries=(first, second)) == ledger_of(harness.store, "p")
     assert [("decision", b"log r1")] == harness.log()
+
+
+def test_what_is_begun_is_done_whoever_waits(harness: Harness) -> None:
+    """Calls that are under way at once on one thread each get their own answer, in whatever order they are waited for.
+
+    Of two commits on the same read one is done, and it is done though nobody has waited for it yet.
+    """
+    store = harness.store
+    store.put([write("p", b"P", identities=(Identity("login", "p"),)), write("q", b"Q")])
+    resolving = store.begin_resolve([Identity("login", "p"), Identity("login", "x")])
+    reading = store.begin_fetch(["q", "p"])
+    commits = [store.begin_commit([group("p", entry(name, contact(offer=n)))]) for n, name in enumerate("ab")]
+    until_done(store, 1)
+
+    outcomes = [outcome for begun in reversed(commits) for outcome in begun()]
+    assert ([Commit.CONFLICT, Commit.DONE], 1) == (
+        sorted(outcome.commit for outcome in outcomes),
+        len(ledger_of(store, "p").entries),
+    )
+    assert [b"Q", b"P"] == reading().records
+    assert ["p", None] == resolving()
+
+
+def until_done(store: Store, appends: int) -> None:
+    """Wait until somebody's contacts have reached the ledger of `p`."""
+    until = time.monotonic() + 10
+    while ledger_of(store, "p").appends < appends:
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def test_silence_is_logged_and_leaves_no_ledger(harness: Harness) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from takt.catalog.legend import legend
 from takt.clock import SECOND_US
@@ -16,6 +16,7 @@ from takt.engine.compute import compute
 from takt.engine.counting import count
 from takt.engine.ledgers import contacts_made, is_whole
 from takt.engine.link import REDIRECTS, Merger, takes_part
+from takt.engine.steps import finished
 from takt.engine.totals import Escrow, spends
 from takt.errors import RequestIdReusedError, StoreError, StoreMarkerError, TaktError
 from takt.features.reader import RecordReader
@@ -23,7 +24,7 @@ from takt.identity import anonymous_id
 from takt.ports import Commit, Entry, Group, NullMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from takt.clock import Clock
     from takt.domain.decision import Decision
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
     from takt.engine.compute import Computed
     from takt.engine.force import Force
     from takt.engine.ledgers import Made
-    from takt.ports import Meter, Outcome, Remembered, Scorer, Store
+    from takt.engine.steps import Steps
+    from takt.ports import Begun, Meter, Outcome, Remembered, Scorer, Store
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ BEHIND: Final = "another catalog is in force, which this replica has not loaded"
 
 
 class Engine:
-    """Decides batches. `answer` and `decide` are called by one thread; `fallbacks` and `redeploy` by any."""
+    """Decides batches. `fallbacks` and `redeploy` are called by any thread, all else by one at a time.
+
+    A batch pauses while the store is at work (`answering`). Others may be decided then: what two of them want of one
+    person is settled by the store, as between replicas.
+    """
 
     def __init__(
         self,
@@ -163,20 +171,24 @@ class Engine:
         return [a if isinstance(a, TaktError) else self._codec.decode(a) for a in answers]
 
     def answer(self, asking: Asking) -> list[bytes | TaktError]:
-        """Answer every request, in order. A wrong request gets its error in its place; the others are untouched.
+        """Answer every request, in order. A wrong request gets its error in its place; the others are untouched."""
+        return finished(self.answering(asking))
+
+    def answering(self, asking: Asking) -> Steps[list[bytes | TaktError]]:
+        """`answer` in steps, between which others may be taken on the same thread.
 
         Two round trips to the store for the batch, one more if people were named by identity, one for each round of
         lost races, and two for each merge that somebody named by an old name went through. What met the moment in which
         another catalog came into force is decided anew, from the start.
         """
         self._meter.batch(len(asking))
-        final = self._answers(asking)
+        final = yield from self._answers(asking)
         for answer in final:
             if isinstance(answer, TaktError):
                 self._meter.refused(type(answer).__name__)
         return final
 
-    def _answers(self, asking: Asking) -> list[bytes | TaktError]:
+    def _answers(self, asking: Asking) -> Steps[list[bytes | TaktError]]:
         """Answer every request under the catalog that it was read against, or under what came after it."""
         batch = Batch(asking, [None] * len(asking), {})
         valid = self._valid(batch)
@@ -185,19 +197,19 @@ class Engine:
         elif valid:
             try:
                 reader = self._reader(asking.force)
-                pending = self._fetch(batch, self._identify(batch, valid))
+                pending = yield from self._fetch(batch, (yield from self._identify(batch, valid)))
                 while pending:
-                    pending = self._round(batch, reader, pending)
+                    pending = yield from self._round(batch, reader, pending)
             except StoreError as error:
                 self._give_up(batch, Cause.STORE, f"the store could not be used: {error}")
         if batch.outdated:
-            self._decide_anew(batch)
+            yield from self._decide_anew(batch)
         for first, others in batch.twins.items():
             for other in others:
                 batch.answers[other] = batch.answers[first]
         return [answer for answer in batch.answers if answer is not None]
 
-    def _decide_anew(self, batch: Batch) -> None:
+    def _decide_anew(self, batch: Batch) -> Steps[None]:
         """Answer what was decided under a catalog that is out of force, under the one that is, if that is at hand."""
         edition = batch.asking.force.edition
         if self.force.edition <= edition < self.prepared:
@@ -209,7 +221,7 @@ class Engine:
             for i in batch.outdated:
                 self._fall_back(batch, i, Cause.CATALOG, BEHIND)
             return
-        found = self._answers(self._codec.reread(force, batch.asking, batch.outdated))
+        found = yield from self._answers(self._codec.reread(force, batch.asking, batch.outdated))
         for i, answer in zip(batch.outdated, found, strict=True):
             batch.answers[i] = answer
 
@@ -236,12 +248,16 @@ class Engine:
         self._fall_back_all(batch, late, Cause.DEADLINE, "the budget was spent before it could be decided")
         return pending
 
-    def _identify(self, batch: Batch, pending: list[int]) -> list[Item]:
+    def _identify(self, batch: Batch, pending: list[int]) -> Steps[list[Item]]:
         """Name the person of every request: one look-up for the batch, and only if identities were given."""
         asking = batch.asking
         named = {i: asking.identities[i] for i in pending if i in asking.identities} if asking.identities else {}
         wanted = [identity for identities in named.values() for identity in identities]
-        found = iter(self._store.resolve(wanted)) if wanted else iter(())
+        found: Iterator[str | None] = iter(())
+        if wanted:
+            resolving = self._store.begin_resolve(wanted)
+            yield
+            found = iter(resolving())
         people: dict[int, str] = {}
         for i, identities in named.items():
             known = [p for p in [next(found) for _ in identities] if p is not None]
@@ -264,13 +280,11 @@ class Engine:
                 batch.answers[one.index] = RequestIdReusedError(one.request_id)
         return items if len(firsts) == len(items) else list(firsts.values())
 
-    def _fetch(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
+    def _fetch(self, batch: Batch, items: list[Item], redirects: int = 0) -> Steps[list[Item]]:
         """Read time, records and ledgers in one round trip. A ledger that is not whole fails closed."""
         ids = list(dict.fromkeys([one.profile_id for one in items]))
         totals = len(batch.asking.force.total_caps) > 0
-        started = self._clock.monotonic_us()
-        fetched = self._store.fetch(ids, totals=totals)
-        self._meter.stage("fetch", (self._clock.monotonic_us() - started) / SECOND_US)
+        fetched = yield from self._asked("fetch", lambda: self._store.begin_fetch(ids, totals=totals))
         place = {profile_id: n for n, profile_id in enumerate(ids)}
         for one in items:
             n = place[one.profile_id]
@@ -279,9 +293,20 @@ class Engine:
             one.now_us = fetched.now_us
             if totals:
                 one.partition, one.pools = fetched.partitions[n], fetched.pools[n]
-        return self._whole(batch, items, redirects)
+        return (yield from self._whole(batch, items, redirects))
 
-    def _whole(self, batch: Batch, items: list[Item], redirects: int = 0) -> list[Item]:
+    def _asked(self, stage: str, begin: Callable[[], Begun[Result]]) -> Steps[Result]:
+        """What the store answers to what is begun; the time of it that no other work was done in counts as `stage`."""
+        started = self._clock.monotonic_us()
+        begun = begin()
+        paused = self._clock.monotonic_us()
+        yield
+        resumed = self._clock.monotonic_us()
+        answer = begun()
+        self._meter.stage(stage, (self._clock.monotonic_us() - resumed + paused - started) / SECOND_US)
+        return answer
+
+    def _whole(self, batch: Batch, items: list[Item], redirects: int = 0) -> Steps[list[Item]]:
         """The items whose ledger can be read, after merges that they take part in; the others fall back."""
         whole = []
         for one in items:
@@ -291,9 +316,9 @@ class Engine:
                 message = "the contact ledger could not be read; nobody is contacted"
                 self._fall_back(batch, one.index, Cause.STORE, message, one)
         merging = [one for one in whole if takes_part(one.ledger)]
-        return self._led(batch, whole, merging, redirects) if merging else whole
+        return (yield from self._led(batch, whole, merging, redirects)) if merging else whole
 
-    def _led(self, batch: Batch, items: list[Item], merging: list[Item], redirects: int) -> list[Item]:
+    def _led(self, batch: Batch, items: list[Item], merging: list[Item], redirects: int) -> Steps[list[Item]]:
         """The items, those of people in merges under the name and on the ledger that count now."""
         leads = self.merger.follow([person_address(one.profile_id) for one in merging])
         led: dict[int, Item] = {}
@@ -309,9 +334,9 @@ class Engine:
         distinct = self._distinct(batch, [*others, *led.values()])
         again = [one for one in distinct if one.index in led]
         settled = [one for one in distinct if one.index not in led]
-        return [*settled, *self._fetch(batch, again, redirects + 1)] if again else settled
+        return [*settled, *(yield from self._fetch(batch, again, redirects + 1))] if again else settled
 
-    def _round(self, batch: Batch, reader: RecordReader, items: list[Item]) -> list[Item]:
+    def _round(self, batch: Batch, reader: RecordReader, items: list[Item]) -> Steps[list[Item]]:
         """Decide and commit; return what has to be decided again, on what came back."""
         asking = batch.asking
         computed = compute(asking, reader, self._prior, items, self._meter)
@@ -325,7 +350,7 @@ class Engine:
         answers, records = letters.all()
         again, commits, dry = self._commitments(batch, computed, made, answers, records)
         self._meter.stage("write", (self._clock.monotonic_us() - started) / SECOND_US)
-        lost, done = self._commit(batch, commits)
+        lost, done = yield from self._commit(batch, commits)
         self._meter.settled(count(computed, letters.status, [*dry, *done]))
         return again + lost
 
@@ -402,13 +427,11 @@ class Engine:
         )
         return Commitment(group, members)
 
-    def _commit(self, batch: Batch, commits: list[Commitment]) -> tuple[list[Item], list[int]]:
+    def _commit(self, batch: Batch, commits: list[Commitment]) -> Steps[tuple[list[Item], list[int]]]:
         """Commit all groups in one round trip. What lost its race, and the places of what was done."""
         if not commits:
             return [], []
-        started = self._clock.monotonic_us()
-        outcomes = self._store.commit([c.group for c in commits])
-        self._meter.stage("commit", (self._clock.monotonic_us() - started) / SECOND_US)
+        outcomes = yield from self._asked("commit", lambda: self._store.begin_commit([c.group for c in commits]))
         self._meter.races(outcomes)
         again: list[Item] = []
         done: list[int] = []
@@ -424,7 +447,7 @@ class Engine:
                     self._repeat(batch, member.item, remembered)
                 else:
                     again.extend(self._lost(batch, member.item, outcome))
-        return self._whole(batch, again), done
+        return (yield from self._whole(batch, again)), done
 
     def _repeat(self, batch: Batch, one: Item, remembered: Remembered) -> None:
         """The answer of a request id that is remembered: the one that was given, if the request is the same."""

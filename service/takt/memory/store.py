@@ -23,6 +23,7 @@ from takt.memory.merging import MemoryMerging
 from takt.memory.totals import PARTITIONS, MemoryTotals
 from takt.ports import (
     SNAPSHOT_LIMIT_US,
+    Begun,
     Commit,
     Fetched,
     Group,
@@ -118,6 +119,11 @@ class MemoryStore:
         with self._lock:
             return [self.identities.get(identity) for identity in identities]
 
+    def begin_resolve(self, identities: Sequence[Identity]) -> Begun[list[str | None]]:
+        """See `takt.ports.Store`. What is in memory is not waited for: all is done when this returns."""
+        found = self.resolve(identities)
+        return lambda: found
+
     def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """See `takt.ports.Store`."""
         with self._lock:
@@ -130,6 +136,16 @@ class MemoryStore:
                 partitions=partitions,
                 pools=[pools[partition] for partition in partitions],
             )
+
+    def begin_fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Begun[Fetched]:
+        """See `takt.ports.Store`."""
+        fetched = self.fetch(profile_ids, totals=totals)
+        return lambda: fetched
+
+    def begin_commit(self, groups: Sequence[Group]) -> Begun[list[Outcome]]:
+        """See `takt.ports.Store`."""
+        outcomes = self.commit(groups)
+        return lambda: outcomes
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         """See `takt.ports.Store`."""

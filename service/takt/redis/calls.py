@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from takt.clock import Clock
 from takt.errors import StoreError, StoreMarkerError
+from takt.ports import Begun
 from takt.redis import frames
 from takt.redis.functions import Functions
 from takt.redis.marker import Marker
@@ -40,42 +41,62 @@ class Calls:
 
     def read(self, name: str, wanted: Sequence[tuple[int, bytes]], *first: Command) -> tuple[list[Any], list[Any]]:
         """Values of (partition, key) pairs, None where there is none, and the replies to the commands sent before."""
+        return self.begin_read(name, wanted, *first)()
+
+    def begin_read(
+        self, name: str, wanted: Sequence[tuple[int, bytes]], *first: Command
+    ) -> Begun[tuple[list[Any], list[Any]]]:
+        """`read`, under way."""
         plan = self._plan([partition for partition, _ in wanted])
         commands = [*first]
         commands += [("MGET", *(wanted[at][1] for at in part)) for part in plan]
-        replies = self.wire.call(name, commands) if commands else []
-        values: list[Any] = [None] * len(wanted)
-        for part, reply in zip(plan, replies[len(first) :], strict=True):
-            for at, value in zip(part, reply, strict=True):
-                values[at] = value
-        return values, replies[: len(first)]
+        begun = self.wire.begin(name, commands) if commands else list
+
+        def read() -> tuple[list[Any], list[Any]]:
+            replies = self.wire.checked(begun())
+            values: list[Any] = [None] * len(wanted)
+            for part, reply in zip(plan, replies[len(first) :], strict=True):
+                for at, value in zip(part, reply, strict=True):
+                    values[at] = value
+            return values, replies[: len(first)]
+
+        return read
 
     def run(self, name: str, function: str, units: Sequence[Unit]) -> list[tuple[Any, int]]:
         """Answer of a function to each unit, and the time it went by. After a `StoreError` anything may be written.
 
         Where the server has lost the functions they are loaded again and the call repeated: nothing had run.
         """
+        return self.begin_run(name, function, units)()
+
+    def begin_run(self, name: str, function: str, units: Sequence[Unit]) -> Begun[list[tuple[Any, int]]]:
+        """`run`, under way."""
         plan = self._plan([unit.partition for unit in units])
         if not plan:
-            return []
+            return list
 
         def commands(parts: Sequence[list[int]]) -> list[Command]:
             return [self._command(function, [units[at] for at in part]) for part in parts]
 
-        replies = self.wire.attempt(name, commands(plan))
-        lost = [number for number, reply in enumerate(replies) if self.functions.is_missing(reply)]
-        if lost:
-            self.functions.load()
-            again = self.wire.attempt(name, commands([plan[number] for number in lost]))
-            for number, reply in zip(lost, again, strict=True):
-                replies[number] = reply
-        answers: list[tuple[Any, int]] = [(None, 0)] * len(units)
-        for part, reply in zip(plan, replies, strict=True):
-            if isinstance(reply, ResponseError):
-                raise StoreError(f"{self.wire.shown}: {explained(reply)}")
-            for at, answer in zip(part, reply[1:], strict=True):
-                answers[at] = (answer, reply[0])
-        return answers
+        begun = self.wire.begin(name, commands(plan))
+
+        def run() -> list[tuple[Any, int]]:
+            replies = begun()
+            lost = [number for number, reply in enumerate(replies) if self.functions.is_missing(reply)]
+            if lost:
+                self.functions.load()
+                again = self.wire.attempt(name, commands([plan[number] for number in lost]))
+                for number, reply in zip(lost, again, strict=True):
+                    replies[number] = reply
+            answers: list[tuple[Any, int]] = [(None, 0)] * len(units)
+            for part, reply in zip(plan, replies, strict=True):
+                if isinstance(reply, ResponseError):
+                    raise StoreError(f"{self.wire.shown}: {explained(reply)}")
+                for at, answer in zip(part, reply[1:], strict=True):
+                    answers[at] = (answer, reply[0])
+            return answers
+
+        return run
 
     def codes(self, name: str, function: str, units: Sequence[Unit]) -> list[int]:
         """Do as `run` does for functions that answer with a code, and raise `StoreMarkerError` on a missing marker."""

@@ -14,6 +14,7 @@ from takt.domain.ledger import EMPTY
 from takt.domain.request import Identity
 from takt.errors import StoreError
 from takt.ports import (
+    Begun,
     Fetched,
     Group,
     Mark,
@@ -176,29 +177,50 @@ class RedisStore:
 
     def resolve(self, identities: Sequence[Identity]) -> list[str | None]:
         """See `takt.ports.Store`. A claim that is not settled yet names nobody."""
+        return self.begin_resolve(identities)()
+
+    def begin_resolve(self, identities: Sequence[Identity]) -> Begun[list[str | None]]:
+        """See `takt.ports.Store`."""
         named = [keys.identity(i.namespace, i.value, self.marker.partitions) for i in identities]
-        values, _ = self._calls.read("resolve", [(key.partition, key.identity) for key in named])
-        return [value[1:].decode() if value is not None and value[:1] == b"=" else None for value in values]
+        begun = self._calls.begin_read("resolve", [(key.partition, key.identity) for key in named])
+
+        def resolved() -> list[str | None]:
+            values, _ = begun()
+            return [value[1:].decode() if value is not None and value[:1] == b"=" else None for value in values]
+
+        return resolved
 
     def fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Fetched:
         """See `takt.ports.Store`. The time is read first, so that a snapshot is never taken for younger than it is."""
+        return self.begin_fetch(profile_ids, totals=totals)()
+
+    def begin_fetch(self, profile_ids: Sequence[str], *, totals: bool = False) -> Begun[Fetched]:
+        """See `takt.ports.Store`."""
         people = [self.keys_of(profile_id) for profile_id in profile_ids]
         wanted = [(p.partition, key) for p in people for key in (p.profile, p.ledger)]
         touched = {p.partition: p.pools for p in people} if totals else {}
-        values, (time, *flat) = self._calls.read(
-            "fetch", wanted, ("TIME",), *(("HGETALL", key) for key in touched.values())
-        )
-        closed = self.totals.closed
-        pools = {p: {} if closed else frames.pools(found) for p, found in zip(touched, flat, strict=True)}
-        return Fetched(
-            now_us=self._clock.now_us() if self._clock else int(time[0]) * 1_000_000 + int(time[1]),
-            records=values[::2],
-            ledgers=[EMPTY if ledger is None else ledger for ledger in values[1::2]],
-            partitions=[p.partition for p in people] if totals else [],
-            pools=[pools[p.partition] for p in people] if totals else [],
-        )
+        begun = self._calls.begin_read("fetch", wanted, ("TIME",), *(("HGETALL", key) for key in touched.values()))
+        given_us = self._clock.now_us() if self._clock else 0
+
+        def fetched() -> Fetched:
+            values, (time, *flat) = begun()
+            closed = self.totals.closed
+            pools = {p: {} if closed else frames.pools(found) for p, found in zip(touched, flat, strict=True)}
+            return Fetched(
+                now_us=given_us if self._clock else int(time[0]) * 1_000_000 + int(time[1]),
+                records=values[::2],
+                ledgers=[EMPTY if ledger is None else ledger for ledger in values[1::2]],
+                partitions=[p.partition for p in people] if totals else [],
+                pools=[pools[p.partition] for p in people] if totals else [],
+            )
+
+        return fetched
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
+        """See `takt.ports.Store`."""
+        return self.begin_commit(groups)()
+
+    def begin_commit(self, groups: Sequence[Group]) -> Begun[list[Outcome]]:
         """See `takt.ports.Store`."""
         units = []
         for group in groups:
@@ -210,13 +232,18 @@ class RedisStore:
             units.append(Unit(person.partition, touched, frames.group(group)))
         if self.totals.closed and any(group.spends for group in groups):
             raise StoreError(f"{self._wire.shown}: is another server than before; totals wait until all is put back")
-        answers = self._calls.run("commit", "takt_commit_v2", units)
-        self._journal.committed(
-            (unit, group.spends)
-            for unit, group, (code, _) in zip(units, groups, answers, strict=True)
-            if code == frames.DONE
-        )
-        return [frames.outcome(group, *answer) for group, answer in zip(groups, answers, strict=True)]
+        begun = self._calls.begin_run("commit", "takt_commit_v2", units)
+
+        def outcomes() -> list[Outcome]:
+            answers = begun()
+            self._journal.committed(
+                (unit, group.spends)
+                for unit, group, (code, _) in zip(units, groups, answers, strict=True)
+                if code == frames.DONE
+            )
+            return [frames.outcome(group, *answer) for group, answer in zip(groups, answers, strict=True)]
+
+        return outcomes
 
     def mark(self, marks: Sequence[Mark]) -> list[MarkOutcome]:
         """See `takt.ports.Store`. On `StoreMarkerError` other partitions' events were applied; repeating is safe."""

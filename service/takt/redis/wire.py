@@ -118,63 +118,94 @@ class Wire:
 
     def call(self, name: str, commands: Sequence[Command]) -> list[Any]:
         """Send commands and give their replies, all in one round trip counted as `name`. Raises on any error reply."""
-        replies = self.attempt(name, commands)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise StoreError(f"{self.shown}: {explained(reply)}")
-        return replies
+        return self.checked(self.attempt(name, commands))
 
     def attempt(self, name: str, commands: Sequence[Command]) -> list[Any]:
         """Do as `call` does, with error replies among the replies as `redis.exceptions.ResponseError`."""
-        if self._settler == threading.get_ident():
-            return self._timed(name, commands)  # a part of the call that met the change, which was admitted
-        if not self.breaker.admit():
+        return self.begin(name, commands)()
+
+    def begin(self, name: str, commands: Sequence[Command]) -> Callable[[], list[Any]]:
+        """Send commands, and give what waits for the replies that `attempt` gives: it is called once, or never.
+
+        What is counted as the round trip's time is the sending and that waiting.
+        """
+        part = self._settler == threading.get_ident()  # of the call that met a change, which was admitted
+        if not (part or self.breaker.admit()):
             raise StoreError(f"{self.shown}: did not answer lately and is left alone for a moment")
+        begun_us = self._clock.monotonic_us()
         try:
-            replies = self._timed(name, commands)
-        except BaseException:
-            self.breaker.failed()
+            connection = self._send(commands, settle=not part)
+        except BaseException as error:
+            self._failed(error, name, self._clock.monotonic_us() - begun_us, part=part)
             raise
-        self.breaker.succeeded()
+        sending_us = self._clock.monotonic_us() - begun_us
+
+        def replies() -> list[Any]:
+            since_us = self._clock.monotonic_us() - sending_us
+            try:
+                received = self._receive(connection, len(commands))
+            except BaseException as error:
+                self._failed(error, name, self._clock.monotonic_us() - since_us, part=part)
+                raise
+            self.trips.add(name, self._clock.monotonic_us() - since_us, ok=True)
+            if not part:
+                self.breaker.succeeded()
+            return received
+
+        return replies
+
+    def checked(self, replies: list[Any]) -> list[Any]:
+        """These replies. Raises `StoreError` if an error is among them."""
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise StoreError(f"{self.shown}: {explained(reply)}")
         return replies
 
     def close(self) -> None:
         """Close all connections. Calls under way fail."""
         self._pool.close()
 
-    def _timed(self, name: str, commands: Sequence[Command]) -> list[Any]:
-        """One exchange, counted as `name`."""
-        begun_us = self._clock.monotonic_us()
-        try:
-            replies = self._exchange(commands)
-        except (RedisError, OSError) as error:
-            self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=False)
+    def _failed(self, error: BaseException, name: str, us: int, *, part: bool) -> None:
+        """Note a call that came to nothing (`part`: not for the breaker). Raises `StoreError` where that is why."""
+        if not part:
+            self.breaker.failed()
+        if isinstance(error, RedisError | OSError):
+            self.trips.add(name, us, ok=False)
             raise StoreError(f"{self.shown}: {explained(error)}") from error
-        self.trips.add(name, self._clock.monotonic_us() - begun_us, ok=True)
-        return replies
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def _send(self, commands: Sequence[Command], *, settle: bool) -> Any:
+        """Send commands; the connection that their replies come on."""
         connection = self._take()
-        if self._changes != self._settled and self._settler != threading.get_ident():
+        if settle and self._changes != self._settled:
             self._idle.append(connection)
             self._settle()
             connection = self._take()
-        complete = False
         try:
             connection.send_packed_command([packed(commands)], check_health=False)
-            replies: list[Any] = []
-            for _ in commands:
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
+
+    def _receive(self, connection: Any, count: int) -> list[Any]:
+        """So many replies, after which the connection is idle."""
+        replies: list[Any] = []
+        try:
+            for _ in range(count):
                 try:
                     replies.append(connection.read_response())
                 except ResponseError as error:
                     replies.append(error)
-            complete = True
-            return replies
-        finally:
-            if not complete:
-                # a reply that comes after all must not be taken for the answer to the next call
-                connection.disconnect()
-            self._idle.append(connection)
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._idle.append(connection)
+        return replies
+
+    def _drop(self, connection: Any) -> None:
+        """Hang up: a reply that comes after all must not be taken for the answer to the next call."""
+        connection.disconnect()
+        self._idle.append(connection)
 
     def _take(self) -> Any:  # a connection's methods carry no annotations
         """A connection that is ready: one that is idle, else one of the pool's, which costs more each time."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from takt.domain.reasons import Cause
 from takt.engine.asking import Asking
 from takt.engine.force import Force
+from takt.engine.steps import Steps, finished
 from takt.errors import TaktError
 from takt.wire.decoding.reading import UNREADABLE, Ask, Reading
 
@@ -23,10 +24,10 @@ __all__ = ["UNREADABLE", "Ask", "Decider", "Desk", "EngineDesk", "SharedDesk"]
 class Desk(Protocol):
     """Where front ends hand in what they are asked."""
 
-    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
+    def deciding(self, asks: Sequence[Ask]) -> Steps[Sequence[bytes | TaktError]]:
         """Answer every ask, in order, by a serialised `takt.v1.DecideResponse`, or the error in its place.
 
-        Called by one thread at a time, a batch at a time.
+        Steps are taken by one thread at a time; between those of one batch others' may be.
         """
         ...
 
@@ -39,7 +40,7 @@ class Desk(Protocol):
 
 
 class SharedDesk:
-    """A desk for several threads: it lets them in one at a time, in the order in which they came."""
+    """A desk for several threads: it lets them in for a step at a time, in the order in which they came."""
 
     def __init__(self, desk: Desk) -> None:
         """Share this desk."""
@@ -55,13 +56,19 @@ class SharedDesk:
         with self._mutex:
             return self._taken + len(self._queue)
 
-    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
-        """Answer every ask, once it is this thread's turn."""
-        self._enter()
-        try:
-            return self._desk.decide(asks)
-        finally:
-            self._leave()
+    def deciding(self, asks: Sequence[Ask]) -> Steps[Sequence[bytes | TaktError]]:
+        """Answer every ask, each step once it is this thread's turn."""
+        steps = self._desk.deciding(asks)
+        while True:
+            self._enter()
+            try:
+                next(steps)
+            except StopIteration as end:
+                answers: Sequence[bytes | TaktError] = end.value
+                return answers
+            finally:
+                self._leave()
+            yield
 
     def _enter(self) -> None:
         with self._mutex:
@@ -89,7 +96,7 @@ class Decider(Protocol):
         """The catalog and model in force."""
         ...
 
-    def answer(self, asking: Asking) -> Sequence[bytes | TaktError]:
+    def answering(self, asking: Asking) -> Steps[Sequence[bytes | TaktError]]:
         """Answer every request of an asking, in order, with an error in the place of one that is wrong."""
         ...
 
@@ -106,9 +113,13 @@ class EngineDesk:
         self._engine = engine
         self._reading = Reading(budget_us)
 
-    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
+    def deciding(self, asks: Sequence[Ask]) -> Steps[Sequence[bytes | TaktError]]:
         """Answer every ask, in order."""
-        return self._engine.answer(self._reading.read(self._engine.force, asks))
+        return (yield from self._engine.answering(self._reading.read(self._engine.force, asks)))
+
+    def decide(self, asks: Sequence[Ask]) -> Sequence[bytes | TaktError]:
+        """Answer every ask, in order, and all steps at once."""
+        return finished(self.deciding(asks))
 
     def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> Sequence[bytes | TaktError]:
         """Answer every message, in order, by its placements' fallbacks."""

@@ -1,7 +1,8 @@
 """Concurrent calls become batches: what came while the last batch was at work is the next one.
 
-One thread does the work; nothing waits for company, so that a lone call is a batch of one at once. What waits is
-bounded. A call whose caller has gone, or whose time is spent, is dropped before the work sees it.
+One thread does the work; nothing waits for company, so that a lone call is a batch of one at once. Where many wait,
+batches overlap (`takt.rpc.overlap`). What waits is bounded. A call whose caller has gone, or whose time is spent, is
+dropped before the work sees it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import structlog
 
 from takt.errors import StoreError, TaktError
 from takt.rpc.errors import DefectError, DrainingError, LateError, OverloadedError
+from takt.rpc.overlap import Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from takt.engine.steps import Steps
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
-Work: TypeAlias = "Callable[[Sequence[Ask]], Sequence[Answer | TaktError]]"
-"""Answers a batch of asks, in order."""
+Work: TypeAlias = "Callable[[Sequence[Ask]], Steps[Sequence[Answer | TaktError]]]"
+"""Answers a batch of asks, in order, in steps."""
 
 RETRY_AFTER_S: Final = 0.1
 """What those are told who found too much waiting: some batches later."""
@@ -106,42 +110,70 @@ class Gather(Generic[Ask, Answer]):
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """The thread's work: batch after batch, until told to end."""
-        while (first := self._queue.get()) is not None:
-            batch = [] if first.future.done() else [first]
-            last = False
-            while len(batch) < self._max_batch:
-                try:
-                    call = self._queue.get_nowait()
-                except Empty:
-                    break
-                if call is None:
-                    last = True
-                    break
-                if not call.future.done():
-                    batch.append(call)
+        overlap: Overlap[list[_Call[Ask, Answer]], Sequence[Answer | TaktError]] = Overlap(self._max_batch)
+        at_work, last = 0, False
+        while overlap or not last:
+            batch: list[_Call[Ask, Answer]] = []
+            wanted = 0 if last else overlap.wanted(self._queue.qsize(), at_work)
+            if wanted:
+                batch, last = self._taken(wanted, wait=not overlap)
             if batch:
-                answers = self._work([call.ask for call in batch])
+                at_work += len(batch)
+                done = overlap.begin(batch, self._work([call.ask for call in batch]))
+            else:
+                done = overlap.advance() if overlap else None
+            if done is not None:
+                at_work -= len(done[0])
                 try:
-                    loop.call_soon_threadsafe(_resolve, batch, answers)
+                    loop.call_soon_threadsafe(_resolve, *done)
                 except RuntimeError:  # the loop has ended, and with it all callers
-                    _log.warning("answers_lost", work=self._name, batch=len(batch))
+                    _log.warning("answers_lost", work=self._name, batch=len(done[0]))
                     return
-            if last:
-                return
+
+    def _taken(self, most: int, *, wait: bool) -> tuple[list[_Call[Ask, Answer]], bool]:
+        """Up to so many calls whose callers still wait for them, and whether they are the last of all.
+
+        `wait` for the first of them; that may have lost its caller, and be none.
+        """
+        batch: list[_Call[Ask, Answer]] = []
+        while len(batch) < most:
+            try:
+                call = self._queue.get(block=wait)
+            except Empty:
+                break
+            wait = False
+            if call is None:
+                return batch, True
+            if not call.future.done():
+                batch.append(call)
+        return batch, False
+
+
+def at_once(work: Callable[[Sequence[Ask]], Sequence[Answer | TaktError]]) -> Work[Ask, Answer]:
+    """Work that is done in one step."""
+
+    def steps(asks: Sequence[Ask]) -> Steps[Sequence[Answer | TaktError]]:
+        yield from ()
+        return work(asks)
+
+    return steps
 
 
 def isolated(work: Work[Ask, Answer], name: str) -> Work[Ask, Answer]:
     """Work that never raises: what fails in company is tried alone, so that one ask cannot spoil the others."""
 
-    def answers(asks: Sequence[Ask]) -> Sequence[Answer | TaktError]:
+    def answers(asks: Sequence[Ask]) -> Steps[Sequence[Answer | TaktError]]:
         try:
-            return work(asks)
+            return (yield from work(asks))
         except StoreError as error:
             return [error] * len(asks)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to live on
             if len(asks) > 1:
                 _log.warning("batch_failed", work=name, batch=len(asks), error=type(error).__name__)
-                return [answer for ask in asks for answer in answers([ask])]
+                found: list[Answer | TaktError] = []
+                for ask in asks:
+                    found += yield from answers([ask])
+                return found
             if isinstance(error, TaktError):
                 return [error]
             defect = DefectError()

@@ -1,7 +1,7 @@
 """The native front end: HTTP/2 in Rust (`pygrpc-native`), outside the GIL, that hands over calls many at a time.
 
 The thread that decides takes what waits right from the library's queue, so that a call reaches its batch without an
-event loop. A second thread stands in while a batch is at work for longer than a moment: it keeps the library's queue
+event loop. A second thread stands in while a step of its work takes longer than a moment: it keeps the library's queue
 empty, since that has no bound, and answers those whose time is spent. What `Decide` and `Record` are not (streams,
 health, reflection) goes to a grpcio server on a Unix socket.
 
@@ -24,12 +24,14 @@ from pygrpc_native import EVENT_CANCEL, NativeGrpcFront
 
 from takt.clock import SECOND_US, Clock
 from takt.domain.reasons import Cause
+from takt.errors import TaktError
 from takt.rpc.calls import LARGEST_MESSAGE, Calls, outcome, refused_for
 from takt.rpc.decision import DECIDE, latest
 from takt.rpc.desk import Ask, Desk
 from takt.rpc.errors import DETAILS_KEY, DrainingError, MessageTooLargeError, Refusal, refusal
 from takt.rpc.feedback import RECORD
 from takt.rpc.gather import isolated
+from takt.rpc.overlap import Overlap
 from takt.rpc.waiting import Waiting, WaitingRoom
 from takt.v1 import decision_pb2
 
@@ -42,7 +44,7 @@ MOST_EVENTS: Final = 4_096
 TICK_S: Final = 0.004
 """How often the second thread looks."""
 LONG_US: Final = 50_000
-"""It leaves a batch alone that is shorter, as most are: two threads would only take turns."""
+"""It leaves a step alone that is shorter, as most are: two threads would only take turns."""
 BUSY: Final = "too many requests are waiting"
 LATE: Final = "the budget was spent before there was a decision"
 IDLE_TICKS: Final = 250
@@ -71,7 +73,7 @@ class NativeFront:
     ) -> None:
         """`desk` may be shared with others if it lets one in at a time; `record` is awaited on the loop of `start`."""
         self._desk = desk
-        self._decide = isolated(desk.decide, DECIDE)
+        self._decide = isolated(desk.deciding, DECIDE)
         self._record = record
         self._calls = calls
         self._clock = clock
@@ -80,7 +82,7 @@ class NativeFront:
         """Guards the room, and `_since_us`."""
         self._room = WaitingRoom(most=max_waiting, budget_us=budget_us)
         self._since_us = 0
-        """When the batch that is at work was begun; 0 between batches, while the deciding thread reads the queue."""
+        """When the step that is being taken was begun; 0 between steps, while the deciding thread reads the queue."""
         self._records: dict[int, asyncio.Task[None]] = {}
         self._stirred = threading.Event()
         self._closing = False
@@ -151,35 +153,40 @@ class NativeFront:
     # The thread that decides
 
     def _run(self, library: NativeGrpcFront) -> None:
-        """Batch after batch of what waits, until closed."""
+        """Step after step of batches of what waits, until closed."""
+        room = self._room
+        overlap: Overlap[list[Waiting], Sequence[bytes | TaktError]] = Overlap(self._max_batch)
         while True:
             with self._lock:
                 self._since_us = 0
-                more = self._room.waiting > 0
+                more = bool(overlap) or room.waiting > 0
             events = library.recv_batch_details(MOST_EVENTS, 0 if more else None)
             if events is None:
                 return
             with self._lock:
-                begun_us = self._since_us = self._clock.monotonic_us()
+                now_us = self._since_us = self._clock.monotonic_us()
                 turned_away = self._admit(events)
-                batch, late = self._room.take(self._max_batch, begun_us)
+                batch, late = room.take(overlap.wanted(room.waiting, len(room) - room.waiting), now_us)
             self._stirred.set()
             self._answer_instead(turned_away, Cause.OVERLOAD, BUSY)
             self._answer_instead(late, Cause.DEADLINE, LATE)
             if batch:
-                self._work(batch, begun_us)
+                done = overlap.begin(batch, self._decide([call.ask for call in batch]))
+            else:
+                done = overlap.advance() if overlap else None
+            if done is not None:
+                self._answer_all(*done)
 
-    def _work(self, batch: list[Waiting], begun_us: int) -> None:
-        """Decide a batch, and answer those who still want to know."""
-        answers = self._decide([call.ask for call in batch])
+    def _answer_all(self, batch: list[Waiting], answers: Sequence[bytes | TaktError]) -> None:
+        """Answer those of a decided batch who still want to know."""
         with self._lock:
-            wanted = self._room.done(batch, self._clock.monotonic_us() - begun_us)
+            wanted = self._room.done(batch, self._clock.monotonic_us())
         self._answer((call, answer) for call, answer, want in zip(batch, answers, wanted, strict=True) if want)
 
     # The thread that stands in
 
     def _watch(self, library: NativeGrpcFront) -> None:
-        """While a batch is long at work, take in what comes and answer what is out of time."""
+        """While a step is long, take in what comes and answer what is out of time."""
         quiet = 0
         while not self._closing:
             if quiet > IDLE_TICKS:

@@ -27,8 +27,8 @@ class Waiting:
 
     call_id: int
     ask: Ask
-    at_work: bool = False
-    """Whether it is part of a batch that is being decided."""
+    taken_us: int = 0
+    """When the batch was taken that it is part of."""
     until_us: int = 0
     """When its budget is spent; 0 while nobody looked."""
 
@@ -42,9 +42,9 @@ class WaitingRoom:
         self._budget_us = budget_us
         self._patience_us = PATIENCE * budget_us
         self._pace_us = 0.0
-        """Microseconds per call at which waiting calls were taken lately; 0 until there were enough to tell."""
-        self._last: tuple[int, int] | None = None
-        """When a batch was taken that left others waiting, and its size."""
+        """Microseconds per call at which calls were decided lately; 0 until there were enough to tell."""
+        self._done_us = 0
+        """When the last batch was decided."""
         self._waiting: OrderedDict[int, Waiting] = OrderedDict()
         self._at_work: dict[int, Waiting] = {}
 
@@ -58,9 +58,10 @@ class WaitingRoom:
 
     def enter(self, call_id: int, ask: Ask) -> bool:
         """Let a call wait; False if so many do already that its time would be spent, or more than may."""
-        waiting = len(self._waiting)
-        expected_us = waiting * self._pace_us
-        if waiting >= self._most or (expected_us > self._patience_us and expected_us > PATIENCE * self._budget_of(ask)):
+        expected_us = len(self) * self._pace_us
+        if len(self._waiting) >= self._most or (
+            expected_us > self._patience_us and expected_us > PATIENCE * self._budget_of(ask)
+        ):
             return False
         self._waiting[call_id] = Waiting(call_id, ask)
         return True
@@ -78,22 +79,24 @@ class WaitingRoom:
         late: list[Waiting] = []
         while self._waiting and len(batch) < most:
             call_id, call = self._waiting.popitem(last=False)
-            if self._is_late(call, now_us + round(self._pace_us * (len(batch) + 1))):
+            # batches that are on the way already are decided before, or at the same time
+            if self._is_late(call, now_us + round(self._pace_us * (len(self._at_work) + 1))):
                 late.append(call)
             else:
-                call.at_work = True
+                call.taken_us = now_us
                 self._at_work[call_id] = call
                 batch.append(call)
-        if self._last is not None and self._last[1] >= TELLING:
-            sample_us = (now_us - self._last[0]) / self._last[1]
-            self._pace_us += (sample_us - self._pace_us) * (QUICKLY if self._pace_us else 1)
-        self._last = (now_us, len(batch)) if self._waiting else None
         return batch, late
 
-    def done(self, batch: list[Waiting], took_us: int) -> list[bool]:
+    def done(self, batch: list[Waiting], now_us: int) -> list[bool]:
         """A batch is decided: which of its calls still want their answers. All have left."""
-        # it may have stood in line at the desk: the pace is never slower than this
-        self._pace_us = min(self._pace_us, took_us / len(batch))
+        taken_us = batch[0].taken_us
+        if len(batch) >= TELLING:
+            # batches overlap: each is told by what it added
+            sample_us = (now_us - max(taken_us, self._done_us)) / len(batch)
+            self._pace_us += (sample_us - self._pace_us) * (QUICKLY if self._pace_us else 1)
+        self._pace_us = min(self._pace_us, (now_us - taken_us) / len(batch))  # so a stall is forgotten at once
+        self._done_us = now_us
         return [self._at_work.pop(call.call_id, None) is not None for call in batch]
 
     def expire(self, now_us: int) -> list[Waiting]:

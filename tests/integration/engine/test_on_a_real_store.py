@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest, Identity, PlacementAsk
 from takt.engine.engine import Engine
 from takt.engine.force import force
+from takt.errors import TaktError
 from takt.features.record import ProfileRow, pack_profiles
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter, ProfileWrite
@@ -29,6 +31,7 @@ from takt.redis.embedded import EmbeddedServer
 from takt.redis.marker import init_store
 from takt.redis.store import RedisStore
 from takt.redis.wire import Address
+from takt.rpc.overlap import COMPANY, Overlap
 from tests.servers import redis_server, valkey_server  # noqa: F401 - fixtures
 
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
@@ -107,6 +110,33 @@ def test_names_cost_a_third(replica: tuple[Engine, RedisStore], size: int) -> No
     engine.decide(asked(size, identities=(Identity("cookie", uuid.uuid4().hex), Identity("device", "d"))))
     cost = {name: n.trips - (before[name].trips if name in before else 0) for name, n in store.trips.counts().items()}
     assert {"resolve": 1, "fetch": 1, "commit": 1} == {name: n for name, n in cost.items() if n}
+
+
+def test_batches_that_overlap_never_exceed_a_cap(replica: tuple[Engine, RedisStore]) -> None:
+    """Batches for the same few people on the way at once, on one thread: each gets exactly the cap."""
+    engine, store = replica
+    people = [f"overlapping-{uuid.uuid4().hex}" for _ in range(5)]
+    (record,) = pack_profiles(engine.force.catalog.spec, [ProfileRow(consents=frozenset({"web.personalisation"}))], 0)
+    store.put([ProfileWrite(person, record, (), tightens=False) for person in people])
+    overlap: Overlap[int, list[bytes | TaktError]] = Overlap(128)
+    answers: list[bytes | TaktError] = []
+    most, batches = 0, 24
+    while batches or overlap:
+        begins = batches > 0 and overlap.wanted(COMPANY, 0) > 0
+        if begins:
+            batches -= 1
+            requests = [request for person in people for request in asked(1, profile_id=person)]
+            done = overlap.begin(0, engine.answering(engine.codec.read(engine.force, requests)))
+        else:
+            done = overlap.advance()
+        most = max(most, len(overlap))
+        answers += done[1] if done else []
+    decisions = [engine.codec.decode(answer) for answer in answers if isinstance(answer, bytes)]
+    granted = [d.profile_id for d in decisions if any(p.status is Status.OFFERED for p in d.placements)]
+    contended = [d for d in decisions if any(one.cause is Cause.CONTENTION for one in d.degradations)]
+    assert (3, 24 * 5) == (most, len(decisions))
+    assert dict.fromkeys(people, LIMIT) == Counter(granted)
+    assert all(not d.degraded or d in contended for d in decisions)
 
 
 def test_a_crowd_never_exceeds_a_cap(address: Address, catalog: Catalog) -> None:

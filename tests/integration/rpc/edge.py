@@ -45,7 +45,7 @@ from takt.rpc.contact import ContactService
 from takt.rpc.decision import DecisionService
 from takt.rpc.desk import Ask, SharedDesk
 from takt.rpc.feedback import Events, FeedbackService, Outcomes, together
-from takt.rpc.gather import Gather
+from takt.rpc.gather import Gather, at_once
 from takt.rpc.native import NativeFront
 from takt.rpc.profile import ProfileService, Thunk, called
 from takt.rpc.server import AdminServices, Listening, Servers, Tls
@@ -207,9 +207,9 @@ async def front(
     """An edge that listens and is ready, until the end."""
     metrics = Metrics()
     desk = SharedDesk(MessageDesk(work, budget_us=budget_us, times=frozenset, refused=metrics.refused))
-    gather: Gather[Ask, bytes] = Gather(desk.decide, name="decide", max_batch=8, max_waiting=max_waiting)
-    events: Gather[Events, Outcomes] = Gather(together(work.record), name="events", max_batch=8, max_waiting=8)
-    admin: Gather[Thunk, Any] = Gather(called, name="admin", max_batch=1, max_waiting=8)
+    gather: Gather[Ask, bytes] = Gather(desk.deciding, name="decide", max_batch=8, max_waiting=max_waiting)
+    events: Gather[Events, Outcomes] = Gather(at_once(together(work.record)), name="events", max_batch=8, max_waiting=8)
+    admin: Gather[Thunk, Any] = Gather(at_once(called), name="admin", max_batch=1, max_waiting=8)
     for each in (gather, events, admin):
         each.start()
     calls = Calls(metrics)

@@ -19,7 +19,8 @@ from takt.domain.profile import ProfilePut, PutOutcome
 from takt.domain.reasons import Cause, Reason, Status
 from takt.domain.request import Explain, Identity, PlacementAsk
 from takt.engine.selection import select
-from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError
+from takt.engine.steps import finished
+from takt.errors import InvalidRequestError, RequestIdReusedError, StoreError, TaktError
 from tests.unit.engine.conftest import MONDAY_NOON_US, TellingScorer, World, offers_of
 
 if TYPE_CHECKING:
@@ -412,6 +413,31 @@ def test_room_in_every_cap_saves_the_race(minimal: Catalog) -> None:
     world.before_one_commit(lambda: other.decide([world.ask("theirs")]))
     assert 1 == world.decide(world.ask("mine")).attempts
     assert 2 == len(world.contacts())
+
+
+@pytest.mark.parametrize("order", sorted(set(itertools.permutations("aaabbb"))), ids="".join)
+def test_batches_that_overlap_take_turns_at_a_cap(minimal: Catalog, order: tuple[str, ...]) -> None:
+    """However the steps of two batches for one person fall, one of them gets the last contact, as between replicas."""
+    world = World(person_cap(minimal, 1))
+    world.person()
+    engine = world.engine
+    steps = {
+        name: engine.answering(engine.codec.read(engine.force, [world.ask(name), world.ask(f"{name} again")]))
+        for name in "ab"
+    }
+    answers: list[bytes | TaktError] = []
+    for name in order:
+        try:
+            next(steps[name])
+        except StopIteration as end:
+            answers += end.value
+    for left in steps.values():
+        answers += finished(left) or []
+    decisions = [engine.codec.decode(answer) for answer in answers if isinstance(answer, bytes)]
+    statuses = [decision.placements[0].status for decision in decisions]
+    assert (1, 3) == (statuses.count(Status.OFFERED), statuses.count(Status.FALLBACK))
+    assert not any(decision.degraded for decision in decisions)
+    assert 1 == len(world.contacts())
 
 
 def test_a_person_who_is_contacted_at_every_attempt_gets_a_fallback(minimal: Catalog) -> None:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from takt.domain.decision import Decision
 from takt.domain.reasons import Cause
 from takt.domain.request import DecideRequest
+from takt.engine.steps import Steps
 from takt.errors import InvalidRequestError, TaktError
 from takt.rpc.desk import Ask
 from takt.v1 import decision_pb2
@@ -51,8 +52,9 @@ class MessageDesk:
         self._times = times
         self._refused = refused
 
-    def decide(self, asks: Sequence[Ask]) -> list[bytes | TaktError]:
-        """Answer every ask, in order."""
+    def deciding(self, asks: Sequence[Ask]) -> Steps[list[bytes | TaktError]]:
+        """Answer every ask, in order, and in one step."""
+        yield from ()
         read = [self._read(ask) for ask in asks]
         requests = [request for request in read if isinstance(request, DecideRequest)]
         decided = iter(self._decider.decide(requests) if requests else ())

@@ -11,6 +11,7 @@ import pytest
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions
 from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest
+from takt.engine.steps import Steps, finished
 from takt.errors import InvalidRequestError, RequestIdReusedError, TaktError
 from takt.rpc.decision import streamed, unwrapped
 from takt.rpc.desk import UNREADABLE, Ask, SharedDesk
@@ -71,7 +72,7 @@ def test_every_ask_has_its_answer_in_its_place() -> None:
     decider, refused = Decider(), list[str]()
     asks = [message("a"), b"\xff", message("used up"), message("b", profile_id=""), message("c")]
 
-    answers = desk_of(decider, refused).decide([Ask(m, 5_000) for m in asks])
+    answers = finished(desk_of(decider, refused).deciding([Ask(m, 5_000) for m in asks]))
 
     assert ["a", "used up", "c"] == [request.request_id for request in decider.asked]
     assert answers[0] == response(decided(decider.asked[0])).SerializeToString()
@@ -87,7 +88,7 @@ def test_every_ask_has_its_answer_in_its_place() -> None:
 def test_nothing_right_is_nothing_to_decide() -> None:
     """A batch of wrong messages does not reach the decider."""
     decider = Decider()
-    answers = desk_of(decider, []).decide([Ask(b"\xff", 0), Ask(b"\x0a", 0)])
+    answers = finished(desk_of(decider, []).deciding([Ask(b"\xff", 0), Ask(b"\x0a", 0)]))
 
     assert [] == decider.asked
     assert [InvalidRequestError] * 2 == [type(answer) for answer in answers]
@@ -97,7 +98,7 @@ def test_nothing_right_is_nothing_to_decide() -> None:
 def test_the_budget_runs_from_when_the_call_came(latest_us: int, deadline_us: int) -> None:
     """A request has the service's own budget, and never more than until its answer would be too late."""
     decider = Decider()
-    desk_of(decider, []).decide([Ask(message("a"), 5_000, latest_us)])
+    finished(desk_of(decider, []).deciding([Ask(message("a"), 5_000, latest_us)]))
 
     assert [deadline_us] == [request.deadline_us for request in decider.asked]
 
@@ -132,26 +133,28 @@ def test_a_message_of_a_stream_is_unwrapped_and_wrapped() -> None:
 
 
 def test_a_shared_desk_lets_one_in_at_a_time_and_in_order() -> None:
-    """However many come at once, each is alone inside, and whoever came first is next."""
+    """However many come at once, each is alone inside for a step, and whoever came first is next."""
     inside, order, most = 0, list[int](), 0
     entered, gate = threading.Event(), threading.Event()
 
     class Busy:
-        def decide(self, asks: Sequence[Ask]) -> list[bytes | TaktError]:
+        def deciding(self, asks: Sequence[Ask]) -> Steps[list[bytes | TaktError]]:
             nonlocal inside, most
-            inside += 1
-            most = max(most, inside)
-            order.append(asks[0].received_us)
-            entered.set()
-            gate.wait()
-            inside -= 1
+            for _ in range(2):
+                inside += 1
+                most = max(most, inside)
+                order.append(asks[0].received_us)
+                entered.set()
+                gate.wait()
+                inside -= 1
+                yield
             return [b""]
 
         def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> list[bytes | TaktError]:
             return [message + text.encode() + cause.encode() for message in messages]
 
     desk = SharedDesk(Busy())
-    threads = [threading.Thread(target=desk.decide, args=([Ask(b"", n)],)) for n in range(6)]
+    threads = [threading.Thread(target=lambda n=n: finished(desk.deciding([Ask(b"", n)]))) for n in range(6)]
     for n, thread in enumerate(threads):
         thread.start()
         while len(desk) < n + 1:  # until it stands in line
@@ -160,4 +163,6 @@ def test_a_shared_desk_lets_one_in_at_a_time_and_in_order() -> None:
     for thread in threads:
         thread.join()
 
-    assert (1, [0, 1, 2, 3, 4, 5], 0) == (most, order, len(desk))
+    assert (1, 0) == (most, len(desk))
+    assert [0, 1, 2, 3, 4, 5] == order[:6]
+    assert [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5] == sorted(order)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from takt.engine.steps import Steps
 from takt.errors import InvalidRequestError, StoreError, TaktError, Violation
 from takt.rpc.errors import DefectError, DrainingError, LateError, OverloadedError
-from takt.rpc.gather import Gather
+from takt.rpc.gather import Gather, at_once
 
 
 class Bench:
@@ -41,7 +42,7 @@ class Bench:
 
 def gather_of(bench: Bench, *, max_batch: int = 128, max_waiting: int = 1000) -> Gather[int, int]:
     """A gather that has started. Call it on the event loop."""
-    gather = Gather(bench, name="test", max_batch=max_batch, max_waiting=max_waiting)
+    gather: Gather[int, int] = Gather(at_once(bench), name="test", max_batch=max_batch, max_waiting=max_waiting)
     gather.start()
     return gather
 
@@ -88,6 +89,38 @@ def test_what_waits_is_the_next_batch() -> None:
 
         assert [0, 2, 4, 6, 8, 10] == await asyncio.gather(first, *others)
         assert [[0], [1, 2, 3], [4, 5]] == bench.batches
+        assert await gather.drain(5)
+
+    run(test())
+
+
+def test_many_are_decided_in_batches_that_overlap() -> None:
+    """While one batch waits for the store others are begun, up to three; each call gets its own answer."""
+
+    async def test() -> None:
+        begun: list[int] = []
+        most = 0
+        busy, gate = threading.Event(), threading.Event()
+
+        def work(asks: Sequence[int]) -> Steps[list[int | TaktError]]:
+            nonlocal most
+            begun.append(len(asks))
+            most = max(most, len(begun))
+            busy.set()
+            gate.wait()
+            yield
+            begun.remove(len(asks))
+            return [2 * ask for ask in asks]
+
+        gather: Gather[int, int] = Gather(work, name="test", max_batch=128, max_waiting=1000)
+        gather.start()
+        first = asyncio.create_task(gather.ask(0))
+        await asyncio.to_thread(busy.wait)
+        others = await queued(gather, range(1, 200))
+        gate.set()
+
+        assert [2 * n for n in range(200)] == await asyncio.gather(first, *others)
+        assert (3, []) == (most, begun)
         assert await gather.drain(5)
 
     run(test())
@@ -255,7 +288,7 @@ def test_an_error_in_an_answers_place_is_raised() -> None:
     async def test() -> None:
         wrong = InvalidRequestError((Violation("x", "is wrong"),))
         gather: Gather[int, int] = Gather(
-            lambda asks: [wrong if ask == 1 else ask for ask in asks], name="test", max_batch=8, max_waiting=8
+            at_once(lambda asks: [wrong if ask == 1 else ask for ask in asks]), name="test", max_batch=8, max_waiting=8
         )
         gather.start()
 

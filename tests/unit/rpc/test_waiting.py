@@ -95,10 +95,10 @@ def test_nobody_is_let_in_who_would_wait_too_long() -> None:
     Here 20 calls are decided in 20 ms, and the service's own budget is 50 ms.
     """
     room = room_of(*[ask()] * 60, most=1_000, budget_us=50_000)
-    for now_us in (0, 20_000):  # the pace is told by who was left waiting from one batch to the next
+    for now_us in (0, 20_000):
         batch, late = room.take(20, now_us)
         assert (20, []) == (len(batch), late)
-        room.done(batch, 20_000)
+        room.done(batch, now_us + 20_000)
     for call_id in range(100, 105):
         assert room.enter(call_id, ask(20_000))
 
@@ -111,12 +111,12 @@ def test_who_would_be_answered_too_late_is_no_part_of_a_batch() -> None:
     """What is left of a call's time must do for a batch as large as it is by then."""
     room = room_of(*[ask(latest_us=100_000)] * 60, most=1_000)
     for now_us in (0, 40_000):
-        room.done(room.take(20, now_us)[0], 40_000)  # 2 ms for each
+        room.done(room.take(20, now_us)[0], now_us + 40_000)  # 2 ms for each
 
     batch, late = room.take(20, 80_000)  # 20 ms are left
 
     assert (list(range(40, 49)), list(range(49, 60))) == (ids([*batch]), ids([*late]))
-    assert [True] * 9 == room.done(batch, 18_000)
+    assert [True] * 9 == room.done(batch, 98_000)
 
 
 def test_one_slow_batch_is_forgotten_with_the_next() -> None:
@@ -124,9 +124,9 @@ def test_one_slow_batch_is_forgotten_with_the_next() -> None:
     patient = ask(budget_us=60_000_000)
     room = room_of(*[patient] * 50, most=1_000)
     for now_us in (0, 2_000_000):
-        room.done(room.take(20, now_us)[0], 2_000_000)
-    assert not room.enter(100, ask(2_000_000))
+        room.done(room.take(20, now_us)[0], now_us + 2_000_000)
+    assert not room.enter(100, ask(4_000_000))
 
-    room.done(room.take(20, 2_000_000)[0], 10_000)  # ten, a millisecond each
+    room.done(room.take(20, 4_000_000)[0], 4_010_000)  # ten, a millisecond each
 
-    assert [True] * 126 + [False] * 4 == [room.enter(call_id, ask(2_010_000)) for call_id in range(200, 330)]
+    assert [True] * 126 + [False] * 4 == [room.enter(call_id, ask(4_010_000)) for call_id in range(200, 330)]

@@ -1,0 +1,61 @@
+"""Where many wait, batches overlap; where few do, they do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from takt.engine.steps import Steps
+from takt.rpc.overlap import COMPANY, LEAST_SHARE, MOST_ON_THE_WAY, Overlap
+
+
+def work(name: str, pauses: int, taken: list[str]) -> Steps[str]:
+    """Work that writes down each of its steps."""
+    for n in range(pauses):
+        taken.append(f"{name}{n}")
+        yield
+    taken.append(f"{name}{pauses}")
+    return name.upper()
+
+
+def test_whoever_has_waited_longest_is_next() -> None:
+    """Steps of batches on the way are taken in turns, and each batch comes back with its own answers."""
+    taken: list[str] = []
+    overlap: Overlap[str, str] = Overlap(128)
+
+    assert [None, None] == [overlap.begin(name, work(name, 2, taken)) for name in ("a", "b")]
+    assert [None, None, ("a", "A")] == [overlap.advance() for _ in range(3)]
+    assert overlap.begin("c", work("c", 1, taken)) is None
+    assert [("b", "B"), ("c", "C")] == [overlap.advance() for _ in range(2)]
+
+    assert ["a0", "b0", "a1", "b1", "a2", "c0", "b2", "c1"] == taken
+    assert not overlap
+
+
+def test_what_need_not_wait_is_done_at_once() -> None:
+    """A batch that asks the store nothing has its answers when it is begun."""
+    overlap: Overlap[str, str] = Overlap(128)
+
+    assert ("a", "A") == overlap.begin("a", work("a", 0, []))
+    assert not overlap
+
+
+@pytest.mark.parametrize(
+    ("on_the_way", "waiting", "at_work", "wanted"),
+    [
+        (0, 1, 0, LEAST_SHARE),  # alone: whatever waits, at once
+        (0, 3 * LEAST_SHARE, 0, LEAST_SHARE),
+        (0, 3 * LEAST_SHARE + 1, 0, LEAST_SHARE + 1),  # so that three batches are alike
+        (1, COMPANY - 1, 1, 0),  # a few wait until nothing is on the way
+        (1, COMPANY, 1, LEAST_SHARE),
+        (2, 60, 180, 80),
+        (2, 1_000, 256, 128),  # and none is too large
+        (MOST_ON_THE_WAY, 1_000, 384, 0),
+    ],
+)
+def test_another_is_begun_where_it_is_worth_it(on_the_way: int, waiting: int, at_work: int, wanted: int) -> None:
+    """How many calls the next batch takes, by how many wait and are on the way."""
+    overlap: Overlap[int, str] = Overlap(128)
+    for n in range(on_the_way):
+        overlap.begin(n, work("x", 1, []))
+
+    assert wanted == overlap.wanted(waiting, at_work)
