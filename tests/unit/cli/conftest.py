@@ -119,7 +119,9 @@ def takt() -> Callable[..., Result]:
     """Run `takt` with these arguments and this stdin."""
 
     def run(*arguments: object, stdin: str = "", env: dict[str, str] | None = None) -> Result:
-        result = CliRunner().invoke(main, [str(a) for a in arguments], input=stdin, env=env, prog_name="takt")
+        # whoever runs the tests may have set a width, which would cut what tests look for
+        given = {"COLUMNS": None, **(env or {})}
+        result = CliRunner().invoke(main, [str(a) for a in arguments], input=stdin, env=given, prog_name="takt")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
