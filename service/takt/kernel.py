@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 ROOMS: Final = ("features", "eligibility", "policy", "arbitration", "exploration", "engine", "wire", "decisionlog")
 """Packages of `takt` that hold kernels."""
 NUMBERS: Final = (
+    "kernel.py",
+    "clock.py",
     "domain/ledger.py",
     "domain/reasons.py",
     "catalog/rules/literals.py",
     "eligibility/shelf.py",
+    "engine/arrays.py",
+    "features/blocks.py",
     "features/section.py",
+    "policy/moments.py",
+    "wire/answer.py",
+    "wire/request.py",
+    "wire/values.py",
+    "wire/encoding/told.py",
 )
-"""Sources of the constants that kernels have compiled in."""
+"""Sources of how kernels are compiled, and of the constants and layouts that they have compiled in."""
 
 
 def sources() -> Iterator[bytes]:
@@ -76,8 +85,10 @@ def kernel(function: F) -> F:
     A kernel allocates nothing: what it needs room for is handed to it. So its arrays are not counted by reference,
     which would cost an atomic operation for each array of each call, several times the work in it. One that is
     called from Python returns no array either: it would give away a reference that nobody counted.
+
+    Kernels are inlined where they are called: else each call would copy every word of every array that it is handed.
     """
-    made = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    made = numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[call-overload]
     typed, unliteral = made.get_call_template, cast("Callable[[types.Type], types.Type]", types.unliteral)
 
     def call_template(arguments: Sequence[types.Type], named: Mapping[str, types.Type]) -> object:
