@@ -73,7 +73,10 @@ def spans(
 
 
 def merged(asking: Asking, odd: Sequence[int], others: Asking) -> Asking:
-    """`asking` with the requests `odd` taken from `others`, in their order. Until now they asked for nothing."""
+    """`asking` with the requests `odd` taken from `others`, in their order.
+
+    Until now they had no identities, and asked for nothing.
+    """
     replaced = np.zeros(len(asking), np.int64)
     replaced[odd] = np.arange(1, len(odd) + 1)
     counts = np.where(
@@ -94,6 +97,6 @@ def merged(asking: Asking, odd: Sequence[int], others: Asking) -> Asking:
         column = getattr(asking, name)
         for i, value in zip(odd, getattr(others, name), strict=True):
             column[i] = value
-    asking.identities = {odd[i]: identities for i, identities in others.identities.items()}
+    asking.identities |= {odd[i]: identities for i, identities in others.identities.items()}
     asking.errors = {odd[i]: error for i, error in others.errors.items()}
     return asking

@@ -12,11 +12,12 @@ from takt.wire.decoding.forward import before, delimited, double, is_ascii, vari
 from takt.wire.decoding.names import FEATURE, NAME, NUMBER, PLACEMENT, TIMING, TRUTH, VALUES, WHOLE, Names, look_up
 from takt.wire.encoding.backward import Bytes, Ints
 from takt.wire.request import LEAST_BUDGET_US, MOST_BUDGET_US, MOST_CONTEXT, MOST_PLACEMENTS, MOST_TIMINGS
-from takt.wire.values import LONGEST_ID, LONGEST_PROFILE_ID
+from takt.wire.values import LONGEST_ID, LONGEST_IDENTITY, LONGEST_NAMESPACE, LONGEST_PROFILE_ID, MOST_IDENTITIES
 
 # Tags of `takt.v1.DecideRequest`: field number and wire type.
 REQUEST_ID: Final = 0x0A
 PROFILE_ID: Final = 0x12
+IDENTITIES: Final = 0x1A
 PLACEMENTS: Final = 0x22
 CONTEXT: Final = 0x2A
 TIMINGS: Final = 0x32
@@ -34,19 +35,27 @@ STRING_VALUE: Final = 0x0A
 INT_VALUE: Final = 0x10
 DOUBLE_VALUE: Final = 0x19
 BOOL_VALUE: Final = 0x20
+# Rows of `Read.texts`; the value of an identity follows its namespace.
+ID_TEXT: Final = 0
+PROFILE_TEXT: Final = 1
+NAMESPACE_TEXT: Final = 2
+TEXTS: Final = NAMESPACE_TEXT + 2 * MOST_IDENTITIES
 MOST_EXPLAIN: Final = 3
 EXACT: Final = 2**53
 """Whole numbers up to this are exact as a double."""
 
 
 class Read(NamedTuple):
-    """What is read of n messages, written by the kernel. Asks are placements asked for, one after the other."""
+    """What is read of n messages, written by the kernel. Asks are placements asked for, one after the other.
+
+    In few arrays: a kernel that is not inlined is handed every word of them, in every call for every message.
+    """
 
     plain: npt.NDArray[np.bool_]
     """bool [n]: the message was read; nothing else of an odd one is of any meaning but that it asks for nothing."""
-    request_id: Ints
-    """int64 [n, 2]: where it begins in the messages, and where it ends."""
-    profile_id: Ints
+    texts: Ints
+    """int64 [n, TEXTS, 2], zeros at first: where request id, profile id, and namespace and value of each identity
+    begin in the messages, and where they end."""
     first_ask: Ints
     """int64 [n + 1]."""
     placement: Ints
@@ -66,9 +75,48 @@ class Read(NamedTuple):
     log: Bytes
     """Each request as the log keeps it, one after the other."""
     log_spans: Ints
-    """int64 [n, 4]: where it begins in `log`, where what its digest is of begins, the dry run's two bytes, the end."""
+    """int64 [n, 6]: where it begins in `log`, where what its digest is of begins, the dry run's two bytes, the end; and
+    where its identities begin in the messages, and end, which its digest is of before that."""
     entries: Ints
     """int64 [MOST_CONTEXT, 4], scratch: of each context entry, where it begins and ends, and where its key does."""
+
+
+@kernel
+def two_fields(source: Bytes, at: int, end: int) -> tuple[int, int, int]:
+    """Where a message's field 1 begins and ends, and where field 2 begins, which is the rest; -1 ends what is odd."""
+    if at >= end or source[at] != FIRST_TEXT:
+        return 0, -1, 0
+    first, first_end = delimited(source, at + 1, end)
+    if first_end < 0 or first_end >= end or source[first_end] != SECOND_TEXT:
+        return 0, -1, 0
+    second, second_end = delimited(source, first_end + 1, end)
+    return first, first_end if second_end == end else -1, second
+
+
+@kernel
+def is_namespace(source: Bytes, start: int, end: int) -> bool:
+    """Whether a text is 1 to `LONGEST_NAMESPACE` characters out of a-z, 0-9, "_" and "-"."""
+    if not 1 <= end - start <= LONGEST_NAMESPACE:
+        return False
+    for k in range(start, end):
+        c = source[k]
+        if not (ord("a") <= c <= ord("z") or ord("0") <= c <= ord("9") or c == ord("_") or c == ord("-")):
+            return False
+    return True
+
+
+@kernel
+def read_identity(source: Bytes, at: int, end: int, texts: Ints, i: int, k: int) -> bool:
+    """Read a `takt.v1.Identity` as the request's `k`th. False if it is odd."""
+    namespace, namespace_end, value = two_fields(source, at, end)
+    if namespace_end < 0 or not is_namespace(source, namespace, namespace_end):
+        return False
+    if not 1 <= end - value <= LONGEST_IDENTITY or not is_ascii(source, value, end):
+        return False
+    row = NAMESPACE_TEXT + 2 * k
+    texts[i, row, 0], texts[i, row, 1] = namespace, namespace_end
+    texts[i, row + 1, 0], texts[i, row + 1, 1] = value, end
+    return True
 
 
 @kernel
@@ -134,16 +182,11 @@ def read_value(source: Bytes, at: int, end: int, names: Names, read: Read, i: in
 @kernel
 def read_entry(source: Bytes, at: int, end: int, names: Names, read: Read, i: int, n: int) -> bool:
     """Read an entry of the context map, the request's `n`th, and note its key. False if it is odd."""
-    if at >= end or source[at] != FIRST_TEXT:
-        return False
-    key, key_end = delimited(source, at + 1, end)
-    if key_end < 0 or key_end >= end or source[key_end] != SECOND_TEXT:
-        return False
-    value, value_end = delimited(source, key_end + 1, end)
-    if value_end != end:
+    key, key_end, value = two_fields(source, at, end)
+    if key_end < 0:
         return False
     f = look_up(names, FEATURE, source, key, key_end - key)
-    if f < 0 or not read_value(source, value, value_end, names, read, i, f):
+    if f < 0 or not read_value(source, value, end, names, read, i, f):
         return False
     read.entries[n, 2] = key
     read.entries[n, 3] = key_end
@@ -196,10 +239,10 @@ def read_fields(source: Bytes, at: int, end: int, names: Names, read: Read, i: i
     it names none.
     """
     asks = first = read.first_ask[i]
-    entries, listed, last, budget_us = 0, 0, 0, 0
+    identities, entries, listed, last, budget_us = 0, 0, 0, 0, 0
     while at < end:
         tag = int(source[at])
-        repeated = tag in (PLACEMENTS, CONTEXT, TIMINGS)
+        repeated = tag in (IDENTITIES, PLACEMENTS, CONTEXT, TIMINGS)
         if tag < last or (tag == last and not repeated):
             return -1, 0, 0
         last = tag
@@ -219,9 +262,13 @@ def read_fields(source: Bytes, at: int, end: int, names: Names, read: Read, i: i
         if at < 0:
             return -1, 0, 0
         if tag == REQUEST_ID:
-            read.request_id[i, 0], read.request_id[i, 1] = start, at
+            read.texts[i, ID_TEXT, 0], read.texts[i, ID_TEXT, 1] = start, at
         elif tag == PROFILE_ID:
-            read.profile_id[i, 0], read.profile_id[i, 1] = start, at
+            read.texts[i, PROFILE_TEXT, 0], read.texts[i, PROFILE_TEXT, 1] = start, at
+        elif tag == IDENTITIES:
+            if identities == MOST_IDENTITIES or not read_identity(source, start, at, read.texts, i, identities):
+                return -1, 0, 0
+            identities += 1
         elif tag == PLACEMENTS:
             if asks - first == MOST_PLACEMENTS or not read_placement(source, start, at, names, read, asks, first):
                 return -1, 0, 0
@@ -250,10 +297,33 @@ def read_fields(source: Bytes, at: int, end: int, names: Names, read: Read, i: i
 
 
 @kernel
-def is_named(source: Bytes, span: Ints, i: int, most: int) -> bool:
+def is_named(source: Bytes, texts: Ints, i: int, row: int, most: int) -> bool:
     """Whether an id was given that is plain text of 1 to `most` characters."""
-    start, end = span[i, 0], span[i, 1]
+    start, end = texts[i, row, 0], texts[i, row, 1]
     return 1 <= end - start <= most and is_ascii(source, start, end)
+
+
+@kernel
+def is_person_named(source: Bytes, texts: Ints, i: int) -> bool:
+    """Whether request `i` names the person by identities and has no profile id, or by a profile id alone."""
+    if texts[i, NAMESPACE_TEXT, 1] > 0:
+        return bool(texts[i, PROFILE_TEXT, 1] == 0)
+    return is_named(source, texts, i, PROFILE_TEXT, LONGEST_PROFILE_ID)
+
+
+@kernel
+def keep_identities(log: Bytes, at: int, source: Bytes, texts: Ints, i: int) -> tuple[int, int]:
+    """Write the identities of request `i` without their values; where the next goes, and where they end in `source`."""
+    after = texts[i, ID_TEXT, 1]
+    for row in range(NAMESPACE_TEXT, TEXTS, 2):
+        if texts[i, row, 1] == 0:
+            break
+        # a namespace is short: its length is one byte, and so is that of the message that it is alone in
+        start, end = texts[i, row, 0] - 2, texts[i, row, 1]
+        log[at], log[at + 1] = IDENTITIES, end - start
+        at = keep(log, at + 2, source, start, end)
+        after = texts[i, row + 1, 1]
+    return at, after
 
 
 @kernel
@@ -261,9 +331,10 @@ def keep_request(source: Bytes, start: int, end: int, read: Read, i: int, entrie
     """Write request `i` as the log keeps it: context in the order of its names, no budget, the level always stated."""
     log = read.log
     read.log_spans[i, 0] = at
-    at = keep(log, at, source, start, read.request_id[i, 1])
+    at = keep(log, at, source, start, read.texts[i, ID_TEXT, 1])
+    at, part = keep_identities(log, at, source, read.texts, i)
     read.log_spans[i, 1] = at
-    part = read.request_id[i, 1]
+    read.log_spans[i, 4], read.log_spans[i, 5] = read.texts[i, ID_TEXT, 1], part
     first, after = part, part
     if entries > 0:
         first = end
@@ -319,8 +390,8 @@ def read_plain(
         if (
             entries < 0
             or read.first_ask[i + 1] == read.first_ask[i]
-            or not is_named(source, read.request_id, i, LONGEST_ID)
-            or not is_named(source, read.profile_id, i, LONGEST_PROFILE_ID)
+            or not is_named(source, read.texts, i, ID_TEXT, LONGEST_ID)
+            or not is_person_named(source, read.texts, i)
             or has_twins(source, read.entries, entries)
         ):
             read.first_ask[i + 1] = read.first_ask[i]

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from takt.domain.request import DecideRequest
+from takt.domain.request import DecideRequest, Identity
 from takt.engine.asking import Asking, merged
 from takt.errors import InvalidRequestError, TaktError, Violation
 from takt.features.section import Block, FeatureType
 from takt.v1 import decision_pb2
 from takt.wire.asking import asking_of
 from takt.wire.decoding.names import Names, names_of
-from takt.wire.decoding.plain import Read, read_plain
+from takt.wire.decoding.plain import ID_TEXT, NAMESPACE_TEXT, PROFILE_TEXT, TEXTS, Read, read_plain
 from takt.wire.request import MOST_CONTEXT, MOST_PLACEMENTS, Budget, decide_request
+from takt.wire.values import MOST_IDENTITIES
 
 if TYPE_CHECKING:
     from takt.engine.force import Force
@@ -102,8 +103,7 @@ def blank(force: Force, n: int, size: int) -> Read:
     categories = default[Block.CAT.value] if section.blocks[Block.CAT] else np.empty((1, 0), np.uint16)
     return Read(
         plain=np.empty(n, np.bool_),
-        request_id=np.zeros((n, 2), np.int64),
-        profile_id=np.zeros((n, 2), np.int64),
+        texts=np.zeros((n, TEXTS, 2), np.int64),
         first_ask=np.zeros(n + 1, np.int64),
         placement=np.empty(n * MOST_PLACEMENTS, np.int64),
         slots=np.empty(n * MOST_PLACEMENTS, np.int64),
@@ -115,20 +115,32 @@ def blank(force: Force, n: int, size: int) -> Read:
         distinct=np.ones(n, np.bool_),
         deadline_us=np.empty(n, np.int64),
         log=np.empty(size + LOG_MORE * n, np.uint8),
-        log_spans=np.zeros((n, 4), np.int64),
+        log_spans=np.zeros((n, 6), np.int64),
         entries=np.empty((MOST_CONTEXT, 4), np.int64),
     )
 
 
-def kept(read: Read) -> tuple[list[bytes], list[bytes]]:
-    """Each request as the log keeps it, and the digest of what it asks."""
+def kept(read: Read, data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Each request as the log keeps it, and the digest of what it asks. `data` are the messages."""
     log = read.log.tobytes()
     messages, digests = [], []
-    for begin, digest_from, dry, end in read.log_spans.tolist():
+    for begin, digest_from, dry, end, first, last in read.log_spans.tolist():
         messages.append(log[begin:end])
         asked = log[digest_from:end] if log[dry : dry + 1] != b"\x38" else log[digest_from:dry] + log[dry + 2 : end]
-        digests.append(hashlib.blake2b(asked, digest_size=16).digest())
+        digests.append(hashlib.blake2b(data[first:last] + asked, digest_size=16).digest())
     return messages, digests
+
+
+def identities_of(read: Read, data: bytes) -> dict[int, tuple[Identity, ...]]:
+    """The identities of each request that names the person so. `data` are the messages."""
+    if not read.texts[:, NAMESPACE_TEXT, 1].any():
+        return {}
+    spans = read.texts[:, NAMESPACE_TEXT:].reshape(len(read.plain), MOST_IDENTITIES, 4)
+    given = (spans[:, :, 1] > 0) & read.plain[:, None]
+    found: dict[int, tuple[Identity, ...]] = {}
+    for i, (a, b, c, d) in zip(np.nonzero(given)[0].tolist(), spans[given].tolist(), strict=True):
+        found[i] = (*found.get(i, ()), Identity(str(data[a:b], "ascii"), str(data[c:d], "ascii")))
+    return found
 
 
 def columns(
@@ -144,12 +156,12 @@ def columns(
     if section.blocks[Block.CAT]:
         contexts[Block.CAT.value] = read.categories
     data = source.tobytes()
-    messages, digests = kept(read) if to_keep else ([b""] * n, [b""] * n)
+    messages, digests = kept(read, data) if to_keep else ([b""] * n, [b""] * n)
     return Asking(
         force=force,
-        request_ids=[str(data[a:b], "ascii", "replace") for a, b in read.request_id.tolist()],
-        profile_ids=[str(data[a:b], "ascii", "replace") for a, b in read.profile_id.tolist()],
-        identities={},
+        request_ids=[str(data[a:b], "ascii", "replace") for a, b in read.texts[:, ID_TEXT].tolist()],
+        profile_ids=[str(data[a:b], "ascii", "replace") for a, b in read.texts[:, PROFILE_TEXT].tolist()],
+        identities=identities_of(read, data),
         messages=messages,
         digests=digests,
         deadlines_us=read.deadline_us.tolist(),
