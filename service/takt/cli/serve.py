@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from takt.loading import for_good
 from takt.settings import OPTIONS, Option, Settings, load
 
 
@@ -48,9 +49,10 @@ def serve(**given: str | None) -> None:
 
 def run(settings: Settings) -> None:
     """Serve until told to stop."""
-    if settings.workers > 1:
-        from takt.workers.fleet import main  # noqa: PLC0415 - help and wrong settings should not wait for it
-    else:
-        from takt.app import main  # noqa: PLC0415 - loads the engine, as above
+    with for_good():
+        if settings.workers > 1:
+            from takt.workers.fleet import main  # noqa: PLC0415 - help and wrong settings should not wait for it
+        else:
+            from takt.app import main  # noqa: PLC0415 - loads the engine, as above
 
     main(settings)

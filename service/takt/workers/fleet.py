@@ -20,6 +20,7 @@ import structlog
 
 from takt import __version__
 from takt.errors import StoreError, TaktError
+from takt.loading import for_good
 from takt.observation import logs
 from takt.observation.exposition import Exposition
 from takt.observation.fleet import FleetMetrics
@@ -46,7 +47,8 @@ class WorkerError(TaktError):
 
 def work(settings: Settings, worker: int, pipe: Connection) -> None:
     """Be a worker. Runs in a process of its own."""
-    from takt.workers.worker import work as serve  # noqa: PLC0415 - what it imports is for the workers alone
+    with for_good():
+        from takt.workers.worker import work as serve  # noqa: PLC0415 - what it imports is for the workers alone
 
     serve(settings, worker, pipe)
 
