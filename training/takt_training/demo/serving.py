@@ -21,6 +21,8 @@ from takt.settings import OPTIONS, Address, load
 START_S = 120.0
 """How long the first start may take: kernels are compiled for this machine and kept."""
 STOP_S = 30.0
+LOOK_S = 0.01
+"""How often it is looked whether it listens."""
 LISTENERS = ("listen", "admin_listen", "metrics_listen")
 SETTINGS = {option.variable for option in OPTIONS}
 TAIL = 15
@@ -58,6 +60,7 @@ class Service:
         self.admin = Door(address=str(settings.admin_listen), timeout_s=30.0)
         for name in LISTENERS:
             _free(getattr(settings, name), name)
+        self._listen = settings.listen
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         # stays open as long as the child: closed in `stop`
@@ -91,16 +94,22 @@ class Service:
     def await_ready(self, timeout_s: float = START_S) -> None:
         """Return once it serves. Raises `ServiceError`, with the end of the log, if it ends or takes too long."""
         until = time.monotonic() + timeout_s
+        # gRPC would find nobody there, and try again a second later, then after longer
+        while self._lives() and not _listens(self._listen) and time.monotonic() < until:
+            time.sleep(LOOK_S)
         with Client(self.public) as client:
-            while time.monotonic() < until:
-                if self._process.poll() is not None:
-                    raise ServiceError(f"the service ended with {self._process.returncode}:\n{self.tail()}")
+            while self._lives() and time.monotonic() < until:
                 try:
                     client.await_ready(1.0)
                     return
                 except UnreachableError:
                     continue
+        if not self._lives():
+            raise ServiceError(f"the service ended with {self._process.returncode}:\n{self.tail()}")
         raise ServiceError(f"the service does not serve after {timeout_s:g} s:\n{self.tail()}")
+
+    def _lives(self) -> bool:
+        return self._process.poll() is None
 
     def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""
@@ -129,12 +138,22 @@ class Service:
         return "\n".join(f"  {line}" for line in lines[-TAIL:]) or "  (it printed nothing)"
 
 
+def _listens(address: Address) -> bool:
+    """Whether somebody listens there."""
+    family, at = (socket.AF_UNIX, address.path) if address.path else (_family(address), (address.host, address.port))
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(at) == 0
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address.host else socket.AF_INET
+
+
 def _free(address: Address | None, name: str) -> None:
     """Raise `ServiceError` if somebody listens there already."""
     if address is None or address.path:
         return
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address.host, address.port))
