@@ -179,10 +179,10 @@ def open_parts(settings: Settings, metrics: Metrics, simulated: Clock | None = N
             witness=CatalogWitness(metrics),
             pause=time.sleep,
         )
-        workspace = read_workspace(settings.workspace)
-        in_force = catalogs.open(lambda: workspace)
+        report, files = read_workspace(settings.workspace)
+        in_force = catalogs.open(report, files)
         closing.callback(leave, catalogs)
-        metrics.workspace_differs(differs=say_difference(settings.workspace, workspace[0], in_force.catalog))
+        metrics.workspace_differs(differs=say_difference(settings.workspace, report, in_force.catalog))
         clock = simulated or SystemClock()
         codec = ProtobufCodec(store.marker.partitions)
         engine = Engine(

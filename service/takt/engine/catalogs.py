@@ -202,15 +202,15 @@ class Catalogs:
 
     # Following ------------------------------------------------------------------------------------------------------
 
-    def open(self, workspace: Callable[[], tuple[CheckReport, Sequence[SourceFile]]]) -> Force:
+    def open(self, report: CheckReport, files: Sequence[SourceFile]) -> Force:
         """What is in force in the store. Where nothing is, the workspace's catalog becomes the first.
 
+        What is in force is often what the workspace holds: then `report`, on these `files`, is taken for it.
         Raises `WorkspaceError` for a first catalog with errors, `CatalogUnusableError` for an edition that cannot be
         loaded, and `StoreError`.
         """
         seen = self._editions.follow(self._replica, 0, 0)
         if not seen.announced:
-            report, files = workspace()
             catalog = _catalog_of(report)
             contacts = self._editions.has_contacts()
             # somebody else's may have come first; then theirs it is
@@ -219,7 +219,7 @@ class Catalogs:
             )
             seen = self._editions.follow(self._replica, 0, 0)
         number = seen.in_force or seen.announced
-        force = self._loaded(number)
+        force = self._loaded(number, known=(report, tuple(files)))
         for _ in range(LOOKS):
             seen = self._editions.follow(self._replica, number, 0)
             if seen.in_force >= number:
@@ -394,14 +394,17 @@ class Catalogs:
             self._unusable = number
             self._witness.unusable(number, error)
 
-    def _loaded(self, number: int) -> Force:
-        """An edition, with this replica's model. Raises `CatalogUnusableError` or `StoreError`."""
+    def _loaded(self, number: int, known: tuple[CheckReport, tuple[SourceFile, ...]] | None = None) -> Force:
+        """An edition, with this replica's model. If its files are those `known`, so is what a check of them would find.
+
+        Raises `CatalogUnusableError` or `StoreError`.
+        """
         files = self._editions.files(number)
         if files is None:
             raise CatalogUnusableError(
                 f"edition {number} of the catalog is announced, and its files are not in the store"
             )
-        report = check_files(files)
+        report = known[0] if known and known[1] == files else check_files(files)
         if report.catalog is None:
             first = report.violations[0]
             raise CatalogUnusableError(

@@ -117,7 +117,7 @@ def main(url: str, workspace: str, step: str) -> None:
     pause = threading.Event()
     catalogs = Catalogs(store, replica=uuid.uuid4().bytes, fit=fit, witness=Nobody(), pause=pause.wait)
     report, files = read_workspace(Path(workspace))
-    in_force = catalogs.open(lambda: (report, files))
+    in_force = catalogs.open(report, files)
     clock = SystemClock()
     codec = ProtobufCodec(store.marker.partitions)
     prior = ConstantScorer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,9 @@ def files(*, limit: int = 5, keep: str = "35d", window: str = "7d") -> tuple[Sou
     )
 
 
-def workspace(**changes: Any) -> Callable[[], tuple[CheckReport, Sequence[SourceFile]]]:
+def workspace(**changes: Any) -> tuple[CheckReport, tuple[SourceFile, ...]]:
     """The same, as a replica is started with it."""
-    return lambda: (check_files(files(**changes)), files(**changes))
+    return check_files(files(**changes)), files(**changes)
 
 
 def wish(given: tuple[SourceFile, ...], **changes: Any) -> Wish:
@@ -115,7 +115,7 @@ class Replica:
 
     def start(self, **changes: Any) -> Replica:
         """Begin to serve, with a workspace of one's own."""
-        in_force = self.catalogs.open(workspace(**changes))
+        in_force = self.catalogs.open(*workspace(**changes))
         self.engine: Engine = self.world.replica()
         self.engine.redeploy(in_force)
         self.catalogs.serve(self.engine)
@@ -163,6 +163,19 @@ def test_a_first_workspace_with_errors_is_none(shop: World) -> None:
         Replica(shop, b"a").start(limit="none")
 
     assert [] == shop.store.editions.history()
+
+
+def test_a_workspace_that_is_in_force_is_not_checked_again(shop: World) -> None:
+    """The report on it is taken for what it says; for other files, theirs counts."""
+    first, same, other = (Replica(shop, name).catalogs for name in (b"a", b"b", b"c"))
+    (report, given), (another, others) = workspace(limit=3), workspace(limit=4)
+
+    assert report.catalog is first.open(report, given).catalog
+    assert report.catalog is same.open(report, given).catalog
+    in_force = other.open(another, others).catalog
+    assert report.catalog is not in_force
+    assert report.catalog is not None
+    assert report.catalog.version == in_force.version
 
 
 def test_a_later_workspace_may_have_errors(shop: World) -> None:
