@@ -21,7 +21,7 @@ from bench import peering
 from bench.figures import Notes
 from bench.load import Generator, Job, Load
 from bench.people import CONTACTS
-from bench.servers import DECIDE_STREAM, import_s, imported
+from bench.servers import DECIDE_STREAM, import_s
 from bench.stand import ASKED, Stand, stand
 from bench.subjects import Subject, decider, references
 from bench.workspace import Size
@@ -371,8 +371,8 @@ def profiles(bench: Bench, most: int) -> None:
 
 
 def start(bench: Bench, on: Stand) -> None:
-    """From the start of the process until it serves, beside one that only imports the same packages."""
-    names = imported()
+    """From the start of the process until it serves, beside one that only imports what it has loaded then."""
+    names = on.imported()
     import_s(names)
     for n in range(5):
         bench.say(f"start: {n + 1} of 5")

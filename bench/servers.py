@@ -111,13 +111,10 @@ def knows(option: str) -> bool:
     return any(known.name == option for known in OPTIONS)
 
 
-@contextmanager
-def serving(
-    folder: Path, *, workspace: Path, model: Path, store: EmbeddedServer, transport: str, workers: int = 1
-) -> Iterator[Serving]:
-    """`takt serve` on a store that runs already. `folder` gets its log."""
+def settings_for(*, workspace: Path, model: Path, store: EmbeddedServer, transport: str) -> dict[str, str]:
+    """Settings of a service on a store that runs already, at addresses of its own."""
     listen, admin, metrics = free_addresses(3)
-    given = {
+    return {
         "workspace": str(workspace),
         "model": str(model),
         "redis_url": store.url,
@@ -127,10 +124,14 @@ def serving(
         "store_timeout_ms": str(STORE_TIMEOUT_MS),
         "transport": transport,
         "log_level": "warning",
-        **({"workers": str(workers)} if workers > 1 else {}),
     }
+
+
+@contextmanager
+def serving(folder: Path, given: Mapping[str, str]) -> Iterator[Serving]:
+    """`takt serve` with these settings. `folder` gets its log."""
     begun = time.perf_counter()
-    with Service(given, folder / f"serve-{transport}-{given['listen'].rpartition(':')[2]}.log") as service:
+    with Service(given, folder / f"serve-{given['transport']}-{given['listen'].rpartition(':')[2]}.log") as service:
         service.await_ready()
         ready_s = time.perf_counter() - begun
         yield Serving(given["listen"], given["metrics_listen"], service.pid, ready_s)
@@ -144,11 +145,21 @@ def peer(*, model: Path, store: EmbeddedServer, catalog: Path) -> Iterator[tuple
         yield address, pid
 
 
-_IMPORTS: Final = """
-import json, sys
-before = set(sys.modules)
-import takt.app, takt.cli.main, takt.cli.serve
-print(json.dumps([name for name in sys.modules if name not in before and name.partition(".")[0] != "takt"]))
+_WHEN_READY: Final = """
+import sys
+bare = set(sys.modules)
+import asyncio, json
+import takt.cli.main, takt.cli.serve
+from takt.app import serve
+from takt.observation import logs
+from takt.settings import load
+settings = load(json.load(sys.stdin), {})
+logs.configure(settings.log_level, settings.log_format)
+stop = asyncio.Event()
+def tell(_):
+    print(json.dumps([name for name in sys.modules if name not in bare and name.partition(".")[0] != "takt"]))
+    stop.set()
+asyncio.run(serve(settings, on_ready=tell, stop=stop))
 """
 _IMPORT_THEM: Final = """
 import importlib, json, sys
@@ -157,21 +168,34 @@ for name in json.load(sys.stdin):
         importlib.import_module(name)
     except ImportError:
         pass
+print("done", flush=True)
 """
 
 
-def imported() -> list[str]:
-    """Every module that the service loads and that is not its own, in order."""
-    found = subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True, text=True)
+def imported(given: Mapping[str, str]) -> list[str]:
+    """Every module that a service with these settings has loaded once it is ready, but its own, in order."""
+    found = subprocess.run(
+        [sys.executable, "-c", _WHEN_READY], check=True, input=json.dumps(given), stdout=subprocess.PIPE, text=True
+    )
     names: list[str] = json.loads(found.stdout)
     return names
 
 
 def import_s(names: list[str]) -> float:
-    """Seconds that a process takes which only imports these modules."""
+    """Seconds from the start of a process that only imports these modules until it has."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", _IMPORT_THEM], check=True, input=json.dumps(names), text=True)
-    return time.perf_counter() - begun
+    with subprocess.Popen(
+        [sys.executable, "-c", _IMPORT_THEM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("a process without its pipes")
+        process.stdin.write(json.dumps(names))
+        process.stdin.close()
+        done = process.stdout.readline()
+        merely_s = time.perf_counter() - begun
+    if not done:
+        raise SystemExit("the modules of the service could not be imported; the error is above")
+    return merely_s
 
 
 def used_memory(store: RedisStore) -> int:

@@ -84,15 +84,16 @@ class Stand:
     @contextmanager
     def serve(self, transport: str, workers: int = 1) -> Iterator[servers.Serving]:
         """The service on this stand's store."""
-        with servers.serving(
-            self.folder,
-            workspace=self.workspace,
-            model=self.model,
-            store=self.server,
-            transport=transport,
-            workers=workers,
-        ) as serving:
+        given = self._settings(transport) | ({"workers": str(workers)} if workers > 1 else {})
+        with servers.serving(self.folder, given) as serving:
             yield serving
+
+    def imported(self) -> list[str]:
+        """Modules that the service on this stand's store has loaded once it is ready, but its own, in order."""
+        return servers.imported(self._settings("native"))
+
+    def _settings(self, transport: str) -> dict[str, str]:
+        return servers.settings_for(workspace=self.workspace, model=self.model, store=self.server, transport=transport)
 
 
 @contextmanager
