@@ -98,3 +98,13 @@ def kernel(function: F) -> F:
 
     made.get_call_template = call_template
     return cast("F", made)  # numba's types do not know `_nrt`, which it uses for kernels of its own
+
+
+@kernel
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def load_compiler() -> None:
+    """Load what numba leaves until its first kernel: two hundred modules, and the registry of what it can compile."""
+    _nothing()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +57,22 @@ def test_what_is_compiled_ahead_is_what_a_decision_uses() -> None:
     assert all(isinstance(answer, bytes) for answer in answers)
     assert compiled == [list(kernel.signatures) for kernel in KERNELS + SHARED]
     assert [1] * len(KERNELS) == [len(kernel.signatures) for kernel in KERNELS]
+
+
+def test_no_kernel_loads_what_the_compiler_has_loaded() -> None:
+    """A service that has called `load_compiler` imports nothing more of numba when it decides."""
+    script = """
+import sys
+from takt.cli.compile import decide_once
+from takt.kernel import load_compiler
+load_compiler()
+loaded = set(sys.modules)
+decide_once()
+print(sorted(name for name in sys.modules.keys() - loaded if name.startswith(("numba.", "scipy."))))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert "[]" == ended.stdout.strip()
 
 
 def test_the_command_says_where_they_are_kept() -> None:
