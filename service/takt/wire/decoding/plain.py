@@ -46,10 +46,7 @@ EXACT: Final = 2**53
 
 
 class Read(NamedTuple):
-    """What is read of n messages, written by the kernel. Asks are placements asked for, one after the other.
-
-    In few arrays: a kernel that is not inlined is handed every word of them, in every call for every message.
-    """
+    """What is read of n messages, written by the kernel. Asks are placements asked for, one after the other."""
 
     plain: npt.NDArray[np.bool_]
     """bool [n]: the message was read; nothing else of an odd one is of any meaning but that it asks for nothing."""
