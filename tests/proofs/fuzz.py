@@ -25,6 +25,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from takt.rpc.overlap import MOST_ON_THE_WAY
 from takt.v1 import decision_pb2_grpc
 from tests.integration.rpc.asking import ask
 from tests.integration.rpc.process import TRANSPORT, Service
@@ -118,7 +119,7 @@ def open_files(pid: int) -> int:
 def settled(figures: Figures, pid: int, files: int) -> int:
     """Wait until a process has closed what it had to; how many files more than `files` are open."""
     until = time.monotonic() + SETTLED_S
-    while (more := open_files(pid) - files) > 0 and time.monotonic() < until:
+    while (more := open_files(pid) - files) >= MOST_ON_THE_WAY and time.monotonic() < until:
         time.sleep(0.1)
     if more > 0:
         figures.note(f"{more} files are still open")
@@ -158,7 +159,7 @@ def prove(inputs: int, transport: str, seed: int) -> int:
                 answered += _answers(decide)
                 if not n:
                     time.sleep(LINGER_S)
-                    files = open_files(pid)  # connections to the store are kept once they were needed
+                    files = open_files(pid)
                 memory.append(rss_mb(pid))
                 figures.note(f"round {n + 1}: {storm.sent.total()} sent, {memory[-1]} MB, {open_files(pid)} files")
             left = settled(figures, pid, files)
@@ -179,7 +180,8 @@ def prove(inputs: int, transport: str, seed: int) -> int:
     figures.check("crashes", int(not alive), "== 0")
     figures.check("serving", int(health.status == health_pb2.HealthCheckResponse.SERVING), "== 1")
     figures.check("calls_stuck", int(stuck), "== 0")
-    figures.check("files_left_open", left, "== 0")
+    # each batch on the way has a connection to the store, which is kept: the first round need not have used them all
+    figures.check("files_left_open", left, f"<= {MOST_ON_THE_WAY - 1}")
     figures.check("defects", defects, "== 0")
     figures.check("ended_in_order", int(code == 0 and clean == [True]), "== 1")
     figures.check("memory_mb", memory[-1], SHOWN)

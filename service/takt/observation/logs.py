@@ -64,7 +64,7 @@ def configure(level: str, form: str, stream: TextIO | None = None, *, worker: in
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),  # in one piece: workers share one stream
         cache_logger_on_first_use=False,
     )
     handler = _Forward(max(least, logging.WARNING))

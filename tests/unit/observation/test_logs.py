@@ -53,6 +53,23 @@ def test_a_line_is_one_event(lines: Lines) -> None:
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_line_is_written_in_one_piece() -> None:
+    """Several processes write to one stream: what one writes in parts, another's may stand in between."""
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str, /) -> int:
+            written.append(text)
+            return len(text)
+
+    logs.configure("info", "json", Stream())
+    structlog.get_logger().info("ready")
+    structlog.reset_defaults()
+
+    assert 1 == len(written)
+    assert written[0].endswith("}\n")
+
+
 def test_less_severe_lines_are_not_written(lines: Lines) -> None:
     """Below the level that was asked for, nothing is written."""
     structlog.get_logger().debug("ready")
