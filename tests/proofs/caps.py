@@ -143,7 +143,7 @@ def main() -> int:
 def read_plan() -> Plan:
     """From the command line."""
     parser = argparse.ArgumentParser(prog="prove-caps", description="Check that no contact cap is ever exceeded.")
-    parser.add_argument("--quick", action="store_true", help="20,000 attempts, 2 processes, 2 kills")
+    parser.add_argument("--quick", action="store_true", help="30,000 attempts, 2 processes, 2 kills")
     parser.add_argument("--attempts", type=int, metavar="N", help="calls of Decide (1,000,000)")
     parser.add_argument("--processes", type=int, metavar="N", help="takt serve processes (4)")
     parser.add_argument("--kills", type=int, metavar="N", help="SIGKILLs of servers (20)")
@@ -154,7 +154,7 @@ def read_plan() -> Plan:
     parser.add_argument("--customers", type=int, metavar="N", default=80, help="customers at any one time")
     parser.add_argument("--seed", type=int, metavar="N", default=1)
     given = parser.parse_args()
-    usual = (20_000, 2, 2, 0) if given.quick else (1_000_000, 4, 20, 3)
+    usual = (30_000, 2, 2, 0) if given.quick else (1_000_000, 4, 20, 3)
     asked = (given.attempts, given.processes, given.kills, given.store_kills)
     attempts, processes, kills, store_kills = (u if a is None else a for a, u in zip(asked, usual, strict=True))
     return Plan(
