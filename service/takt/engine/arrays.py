@@ -57,11 +57,11 @@ PICK: Final = np.dtype(
 
 CELL: Final = np.dtype(
     [
-        ("reason", "<i8"),  # why the offer is not in the answer, 0 if it is
-        ("cap", "<i8"),  # the cap that refused, or -1
         ("total", "<f8"),  # best arm's total of a live candidate, NaN for the others
-        ("timing", "<i8"),  # the best arm
-        ("tonality", "<i8"),
+        ("reason", "<i2"),  # why the offer is not in the answer, 0 if it is
+        ("cap", "<i2"),  # the cap that refused, or -1
+        ("timing", "<i2"),  # the best arm
+        ("tonality", "<i2"),
     ]
 )
 

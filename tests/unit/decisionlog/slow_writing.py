@@ -111,7 +111,7 @@ def ranked(computed: Computed, i: int, s: int, k: int, contact: int) -> RankedOf
 def reason_keys(computed: Computed) -> npt.NDArray[np.int64]:
     """int64 [S, O]: reason and the cap or rule behind it as one number, in order of judgement; 0 for offers shown."""
     cells = computed.picked.cells
-    reason = cells["reason"]
+    reason = cells["reason"].astype(np.int64)
     behind = np.where((reason >= Reason.CAP_PROFILE) & (reason <= Reason.CAP_TOTAL), cells["cap"], -1)
     by_rule = (reason == Reason.NOT_ELIGIBLE) | (reason == Reason.RULE_ERROR)
     behind = np.where(by_rule, computed.filtered.rule[computed.layout.row], behind)
