@@ -16,7 +16,7 @@ from takt.engine.compute import compute
 from takt.engine.counting import count
 from takt.engine.ledgers import contacts_made, is_whole
 from takt.engine.link import REDIRECTS, Merger, takes_part
-from takt.engine.steps import finished
+from takt.engine.steps import Pause, finished
 from takt.engine.totals import Escrow, spends
 from takt.errors import RequestIdReusedError, StoreError, StoreMarkerError, TaktError
 from takt.features.reader import RecordReader
@@ -256,7 +256,7 @@ class Engine:
         found: Iterator[str | None] = iter(())
         if wanted:
             resolving = self._store.begin_resolve(wanted)
-            yield
+            yield Pause.READ
             found = iter(resolving())
         people: dict[int, str] = {}
         for i, identities in named.items():
@@ -284,7 +284,7 @@ class Engine:
         """Read time, records and ledgers in one round trip. A ledger that is not whole fails closed."""
         ids = list(dict.fromkeys([one.profile_id for one in items]))
         totals = len(batch.asking.force.total_caps) > 0
-        fetched = yield from self._asked("fetch", lambda: self._store.begin_fetch(ids, totals=totals))
+        fetched = yield from self._asked("fetch", Pause.READ, lambda: self._store.begin_fetch(ids, totals=totals))
         place = {profile_id: n for n, profile_id in enumerate(ids)}
         for one in items:
             n = place[one.profile_id]
@@ -295,12 +295,12 @@ class Engine:
                 one.partition, one.pools = fetched.partitions[n], fetched.pools[n]
         return (yield from self._whole(batch, items, redirects))
 
-    def _asked(self, stage: str, begin: Callable[[], Begun[Result]]) -> Steps[Result]:
+    def _asked(self, stage: str, pause: Pause, begin: Callable[[], Begun[Result]]) -> Steps[Result]:
         """What the store answers to what is begun; the time of it that no other work was done in counts as `stage`."""
         started = self._clock.monotonic_us()
         begun = begin()
         paused = self._clock.monotonic_us()
-        yield
+        yield pause
         resumed = self._clock.monotonic_us()
         answer = begun()
         self._meter.stage(stage, (self._clock.monotonic_us() - resumed + paused - started) / SECOND_US)
@@ -431,7 +431,9 @@ class Engine:
         """Commit all groups in one round trip. What lost its race, and the places of what was done."""
         if not commits:
             return [], []
-        outcomes = yield from self._asked("commit", lambda: self._store.begin_commit([c.group for c in commits]))
+        outcomes = yield from self._asked(
+            "commit", Pause.COMMIT, lambda: self._store.begin_commit([c.group for c in commits])
+        )
         self._meter.races(outcomes)
         again: list[Item] = []
         done: list[int] = []

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from enum import Enum
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
-Steps = Generator[None, None, Result]
-"""Each pause means that the store has been asked something; what is returned is the result."""
+
+class Pause(Enum):
+    """What the store has been asked for."""
+
+    READ = "read"
+    COMMIT = "commit"
+
+
+Steps = Generator[Pause, None, Result]
+"""Pauses until it is done; what is returned is the result."""
 
 
 def finished(steps: Steps[Result]) -> Result:

@@ -62,13 +62,13 @@ class SharedDesk:
         while True:
             self._enter()
             try:
-                next(steps)
+                pause = next(steps)
             except StopIteration as end:
                 answers: Sequence[bytes | TaktError] = end.value
                 return answers
             finally:
                 self._leave()
-            yield
+            yield pause
 
     def _enter(self) -> None:
         with self._mutex:

@@ -2,12 +2,17 @@
 
 A few callers gain nothing by it: each of their batches would only be smaller, and what a batch costs whatever is in it
 would come more often. So another batch is begun beside one that is on the way only where enough calls wait for it.
+
+The store does one thing after the other: what is read for a batch that is begun behind a commit comes when that is
+done. So that there is always one to decide meanwhile, batches must not all be at the same point.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from takt.engine.steps import Pause
 
 if TYPE_CHECKING:
     from takt.engine.steps import Steps
@@ -17,6 +22,8 @@ Answers = TypeVar("Answers")
 
 MOST_ON_THE_WAY: Final = 3
 """One that waits for its commit, one that is decided, one that is read for."""
+MOST_READING: Final = 2
+"""Batches on the way that have not been decided: with more of them, all would come to commit together."""
 COMPANY: Final = 16
 """Calls that must wait for another batch to be begun beside one."""
 LEAST_SHARE: Final = 32
@@ -29,7 +36,8 @@ class Overlap(Generic[Calls, Answers]):
     def __init__(self, max_batch: int) -> None:
         """No batch has more than `max_batch` calls."""
         self._max_batch = max_batch
-        self._on_the_way: deque[tuple[Calls, Steps[Answers]]] = deque()
+        self._on_the_way: deque[tuple[Calls, Steps[Answers], Pause]] = deque()
+        self._reading = 0
 
     def __len__(self) -> int:
         """Batches on the way."""
@@ -37,7 +45,8 @@ class Overlap(Generic[Calls, Answers]):
 
     def wanted(self, waiting: int, at_work: int) -> int:
         """How many of the calls that wait the next batch should take; 0 if none is to be begun now."""
-        if self._on_the_way and (waiting < COMPANY or len(self._on_the_way) == MOST_ON_THE_WAY):
+        full = len(self._on_the_way) == MOST_ON_THE_WAY or self._reading == MOST_READING
+        if self._on_the_way and (full or waiting < COMPANY):
             return 0
         share = -(-(waiting + at_work) // MOST_ON_THE_WAY)
         return min(self._max_batch, max(LEAST_SHARE, share))
@@ -45,12 +54,15 @@ class Overlap(Generic[Calls, Answers]):
     def begin(self, calls: Calls, steps: Steps[Answers]) -> tuple[Calls, Answers] | None:
         """Take a batch's first step; the batch with its answers if that was all."""
         try:
-            next(steps)
+            pause = next(steps)
         except StopIteration as end:
             return calls, end.value
-        self._on_the_way.append((calls, steps))
+        self._on_the_way.append((calls, steps, pause))
+        self._reading += pause is Pause.READ
         return None
 
     def advance(self) -> tuple[Calls, Answers] | None:
         """Take the next step of the batch that has waited longest; the batch with its answers if it was the last."""
-        return self.begin(*self._on_the_way.popleft())
+        calls, steps, pause = self._on_the_way.popleft()
+        self._reading -= pause is Pause.READ
+        return self.begin(calls, steps)

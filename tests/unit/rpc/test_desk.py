@@ -11,7 +11,7 @@ import pytest
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions
 from takt.domain.reasons import Cause, Status
 from takt.domain.request import DecideRequest
-from takt.engine.steps import Steps, finished
+from takt.engine.steps import Pause, Steps, finished
 from takt.errors import InvalidRequestError, RequestIdReusedError, TaktError
 from takt.rpc.decision import streamed, unwrapped
 from takt.rpc.desk import UNREADABLE, Ask, SharedDesk
@@ -147,7 +147,7 @@ def test_a_shared_desk_lets_one_in_at_a_time_and_in_order() -> None:
                 entered.set()
                 gate.wait()
                 inside -= 1
-                yield
+                yield Pause.READ
             return [b""]
 
         def fallbacks(self, messages: Sequence[bytes], cause: Cause, text: str) -> list[bytes | TaktError]:

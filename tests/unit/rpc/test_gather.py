@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from takt.engine.steps import Steps
+from takt.engine.steps import Pause, Steps
 from takt.errors import InvalidRequestError, StoreError, TaktError, Violation
 from takt.rpc.errors import DefectError, DrainingError, LateError, OverloadedError
 from takt.rpc.gather import Gather, at_once
@@ -108,7 +108,7 @@ def test_many_are_decided_in_batches_that_overlap() -> None:
             most = max(most, len(begun))
             busy.set()
             gate.wait()
-            yield
+            yield Pause.COMMIT
             begun.remove(len(asks))
             return [2 * ask for ask in asks]
 

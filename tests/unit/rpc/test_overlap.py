@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from takt.engine.steps import Steps
+from takt.engine.steps import Pause, Steps
 from takt.rpc.overlap import COMPANY, LEAST_SHARE, MOST_ON_THE_WAY, Overlap
 
 
 def work(name: str, pauses: int, taken: list[str]) -> Steps[str]:
-    """Work that writes down each of its steps."""
+    """Work that writes down each of its steps, the last of which is a commit."""
     for n in range(pauses):
         taken.append(f"{name}{n}")
-        yield
+        yield Pause.COMMIT if n + 1 == pauses else Pause.READ
     taken.append(f"{name}{pauses}")
     return name.upper()
 
@@ -59,3 +59,21 @@ def test_another_is_begun_where_it_is_worth_it(on_the_way: int, waiting: int, at
         overlap.begin(n, work("x", 1, []))
 
     assert wanted == overlap.wanted(waiting, at_work)
+
+
+def test_batches_are_not_all_at_the_same_point() -> None:
+    """While two are being read for no third is begun; once one is decided there is one, and so it goes on."""
+    overlap: Overlap[int, str] = Overlap(128)
+    begun, decided, order = 0, 0, []
+    while decided < 6:
+        if overlap.wanted(1_000, 0):
+            done = overlap.begin(begun, work("x", 2, []))
+            order.append(f"begin {begun}")
+            begun += 1
+        else:
+            done = overlap.advance()
+            order.append(f"done {done[0]}" if done else "decide")
+        decided += done is not None
+
+    assert ["begin 0", "begin 1", "decide", "begin 2", "decide"] == order[:5]
+    assert ["done", "begin", "decide"] * 5 == [step.partition(" ")[0] for step in order[5:20]]
