@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector
@@ -13,6 +15,10 @@ from takt.domain.reasons import Cause, Reason, Status
 from takt.observation.tally import Distribution, Tally
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from takt.catalog.snapshot import Catalog
     from takt.domain.decision import Decision
     from takt.ports import Counted, Outcome
 
@@ -22,6 +28,19 @@ STAGE_S: Final = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.
 APPLIES: Final = ("APPLIED", "UNCHANGED", "INVALID", "NOT_COVERED", "CHANGED")
 STATUSES: Final = tuple(Status)
 BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(slots=True)
+class Summed:
+    """What `takt.ports.Counted` tells by placement, reason and channel, summed over batches of one catalog.
+
+    A batch so adds three arrays, where the series would be a dozen additions, each under a lock.
+    """
+
+    catalog: Catalog
+    statuses: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.int64]
+    offers: npt.NDArray[np.int64]
 
 
 class Metrics:
@@ -38,6 +57,8 @@ class Metrics:
             PlatformCollector(registry=registry)
             GCCollector(registry=registry)
         self.registry = registry
+        self._summed: Summed | None = None
+        self._summing = threading.Lock()
         self._calls = Distribution(
             "takt_call_seconds",
             "Calls by method and status code.",
@@ -57,14 +78,16 @@ class Metrics:
             "Placements that were decided, by what they got.",
             ["placement", "status"],
             registry,
+            ahead=self._tell,
         )
-        self._offers = Tally("takt_offers", "Offers that were given.", ["channel"], registry)
+        self._offers = Tally("takt_offers", "Offers that were given.", ["channel"], registry, ahead=self._tell)
         self._exclusions = Tally(
             "takt_exclusions",
             "Offers that were left out, by reason.",
             ["reason"],
             registry,
             spelt=lambda reason: Reason(reason).name,
+            ahead=self._tell,
         )
         self._degradations = Tally(
             "takt_degradations", "Answers that were less than they should be, by cause.", ["cause"], registry
@@ -142,27 +165,49 @@ class Metrics:
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a batch took this long."""
-        self._stages.add((name,), (seconds,))
+        self._stages.add(name, observed=seconds)
 
     def batch(self, size: int) -> None:
         """A batch of this many requests was taken up."""
-        self._batch.add((), [size])
+        self._batch.add(observed=size)
 
     def settled(self, counted: Counted) -> None:
         """Requests of a batch were answered as they were decided."""
         for flags, amount in counted.decisions.items():
             self._decisions.add(*flags, amount=amount)
         for attempts, amount in counted.attempts.items():
-            self._attempts.add((), [attempts] * amount)
+            self._attempts.add(observed=attempts, amount=amount)
         for cause in counted.causes:
             self._degradations.add(cause)
-        placements, channels = counted.catalog.placements, counted.catalog.channels
-        for p, status in zip(*counted.statuses.nonzero(), strict=True):
-            self._placements.add(placements[p].id, STATUSES[status - 1], amount=int(counted.statuses[p, status]))
-        for h in counted.offers.nonzero()[0]:
-            self._offers.add(channels[h].id, amount=int(counted.offers[h]))
-        for reason in counted.reasons.nonzero()[0].tolist():
-            self._exclusions.add(reason, amount=int(counted.reasons[reason]))
+        with self._summing:
+            summed = self._summed
+            if summed is None or summed.catalog is not counted.catalog:
+                self._tell_summed()
+                self._summed = Summed(
+                    counted.catalog, counted.statuses.copy(), counted.reasons.copy(), counted.offers.copy()
+                )
+            else:
+                summed.statuses += counted.statuses
+                summed.reasons += counted.reasons
+                summed.offers += counted.offers
+
+    def _tell(self) -> None:
+        """Count what was summed, as somebody reads it."""
+        with self._summing:
+            self._tell_summed()
+
+    def _tell_summed(self) -> None:
+        """Count what was summed, if anything was; under the lock."""
+        summed, self._summed = self._summed, None
+        if summed is None:
+            return
+        placements, channels = summed.catalog.placements, summed.catalog.channels
+        for p, status in zip(*summed.statuses.nonzero(), strict=True):
+            self._placements.add(placements[p].id, STATUSES[status - 1], amount=int(summed.statuses[p, status]))
+        for h in summed.offers.nonzero()[0]:
+            self._offers.add(channels[h].id, amount=int(summed.offers[h]))
+        for reason in summed.reasons.nonzero()[0].tolist():
+            self._exclusions.add(reason, amount=int(summed.reasons[reason]))
 
     def repeated(self) -> None:
         """A request that was decided before was given the same answer."""
@@ -172,7 +217,7 @@ class Metrics:
         """So many requests were answered like this."""
         self._decisions.add(decision.degraded, decision.dry_run, amount=amount)
         if decision.attempts:
-            self._attempts.add((), [decision.attempts] * amount)
+            self._attempts.add(observed=decision.attempts, amount=amount)
         for degradation in decision.degradations:
             self._degradations.add(degradation.cause, amount=amount)
         for placement in decision.placements:
@@ -194,15 +239,15 @@ class Metrics:
 
     def round_trip(self, call: str, seconds: float, ok: bool) -> None:
         """One round trip to the store ended."""
-        self._store.add((call, str(ok).lower()), (seconds,))
+        self._store.add(call, "true" if ok else "false", observed=seconds)
 
     def called(self, method: str, code: str, seconds: float) -> None:
         """A call ended with this status code."""
-        self._calls.add((method, code), (seconds,))
+        self._calls.add(method, code, observed=seconds)
 
     def answered(self, method: str, seconds: Sequence[float]) -> None:
         """Calls ended with OK, one for each duration."""
-        self._calls.add((method, "OK"), seconds)
+        self._calls.add_all(method, "OK", observed=seconds)
 
     def feedback(self, outcome: str) -> None:
         """An event had this outcome."""

@@ -15,6 +15,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
+def nothing() -> None:
+    """Count nothing."""
+
+
 class Tally(Collector):
     """A counter whose series come to be when they are first counted.
 
@@ -29,12 +33,17 @@ class Tally(Collector):
         registry: CollectorRegistry,
         *,
         spelt: Callable[[Any], str] = str,
+        ahead: Callable[[], None] = nothing,
     ) -> None:
-        """Register under `name` (without `_total`). `spelt` makes a label's value of what was counted under."""
+        """Register under `name` (without `_total`). `spelt` makes a label's value of what was counted under.
+
+        `ahead` is called before the counter is read, to count what waits for that.
+        """
         self._name = name
         self._documentation = documentation
         self._labels = tuple(labels)
         self._spelt = spelt
+        self._ahead = ahead
         self._counts: dict[tuple[Any, ...], float] = {}
         self._lock = threading.Lock()
         registry.register(self)
@@ -46,6 +55,7 @@ class Tally(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """All series as they are now."""
+        self._ahead()
         with self._lock:
             counts = dict(self._counts)
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
@@ -59,7 +69,7 @@ class Tally(Collector):
 
 
 class Distribution(Collector):
-    """A histogram that takes many observations at once, and costs little for each."""
+    """A histogram that costs little for each observation, and less where it takes many at once."""
 
     def __init__(
         self,
@@ -79,16 +89,25 @@ class Distribution(Collector):
         self._lock = threading.Lock()
         registry.register(self)
 
-    def add(self, under: tuple[str, ...], observed: Sequence[float]) -> None:
+    def add(self, *under: str, observed: float, amount: int = 1) -> None:
+        """Count so many equal observations under one value per label. From any thread."""
+        with self._lock:
+            counts, total = self._series.get(under) or self._begin(under)
+            counts[bisect_left(self._bounds, observed)] += amount
+            total[0] += observed * amount
+
+    def add_all(self, *under: str, observed: Sequence[float]) -> None:
         """Count observations under one value per label. From any thread."""
         with self._lock:
-            series = self._series.get(under)
-            if series is None:
-                series = self._series[under] = ([0] * len(self._bounds), [0.0])
-            counts, total = series
+            counts, total = self._series.get(under) or self._begin(under)
             for value in observed:
                 counts[bisect_left(self._bounds, value)] += 1
             total[0] += sum(observed)
+
+    def _begin(self, under: tuple[str, ...]) -> tuple[list[int], list[float]]:
+        """A new series; under the lock."""
+        series = self._series[under] = ([0] * len(self._bounds), [0.0])
+        return series
 
     def collect(self) -> Iterable[Metric]:
         """All series as they are now."""

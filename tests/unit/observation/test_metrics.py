@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from takt.catalog.snapshot import Catalog
+from takt.catalog.workspace import load_workspace
 from takt.domain.decision import (
     Decision,
     Degradation,
@@ -20,8 +25,10 @@ from takt.domain.decision import (
 )
 from takt.domain.reasons import Cause, Reason, Status
 from takt.observation.exposition import Exposition, ExpositionError
-from takt.observation.metrics import Metrics
-from takt.ports import Commit, Outcome
+from takt.observation.metrics import STATUSES, Metrics
+from takt.ports import Commit, Counted, Outcome
+
+MINIMAL = Path(__file__).parents[2] / "workspaces" / "minimal"
 
 OFFER = RankedOffer(
     1, "milk", "web", "t", "c", "", "warm", "FORMAL", TimingWindow("now", 0, 1), Score(*[0.5] * 9), 1.0, 1.0, 0, "CLICK"
@@ -89,6 +96,57 @@ def test_a_decision_is_counted_by_status_and_reason(metrics: Metrics) -> None:
         "takt_decision_attempts_count": 1,
         "takt_decision_attempts_sum": 2,
     } == samples(metrics)
+
+
+def counted(catalog: Catalog) -> Counted:
+    """Three requests of a batch: one was offered something for the first placement, two nothing for the last."""
+    statuses = np.zeros((len(catalog.placements), len(STATUSES) + 1), np.int64)
+    statuses[0, 1 + STATUSES.index(Status.OFFERED)] = 1
+    statuses[-1, 1 + STATUSES.index(Status.SILENCE)] = 2
+    reasons = np.zeros(max(Reason) + 1, np.int64)
+    reasons[Reason.CAP_OFFER] = 7
+    offers = np.zeros(len(catalog.channels), np.int64)
+    offers[0] = 1
+    return Counted(
+        catalog, {(False, False): 2, (True, True): 1}, {1: 1, 2: 1}, [Cause.MODEL], statuses, reasons, offers
+    )
+
+
+def test_batches_are_counted_from_any_thread_under_any_catalog(metrics: Metrics) -> None:
+    """Nothing is lost where threads, catalogs and readers meet."""
+    catalogs = [load_workspace(MINIMAL), load_workspace(MINIMAL)]
+
+    def settle(thread: int) -> None:
+        for catalog in (catalogs[thread % 2], *[catalogs[0]] * 8, catalogs[1]):
+            metrics.settled(counted(catalog))
+            if thread == 0:
+                samples(metrics)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(settle, range(8)))
+
+    first, last, channel = catalogs[0].placements[0].id, catalogs[0].placements[-1].id, catalogs[0].channels[0].id
+    assert {
+        "takt_decisions_total,degraded=false,dry_run=false": 160,
+        "takt_decisions_total,degraded=true,dry_run=true": 80,
+        f"takt_placements_total,placement={first},status=OFFERED": 80,
+        f"takt_placements_total,placement={last},status=SILENCE": 160,
+        f"takt_offers_total,channel={channel}": 80,
+        "takt_exclusions_total,reason=CAP_OFFER": 560,
+        "takt_degradations_total,cause=MODEL": 80,
+        "takt_decision_attempts_count": 160,
+        "takt_decision_attempts_sum": 240,
+    } == samples(metrics)
+
+
+def test_what_is_told_stays_with_who_told_it(metrics: Metrics) -> None:
+    """The arrays of a batch are summed apart from it."""
+    told = counted(load_workspace(MINIMAL))
+    metrics.settled(told)
+    metrics.settled(told)
+
+    assert 7 == told.reasons[Reason.CAP_OFFER]
+    assert 14 == samples(metrics)["takt_exclusions_total,reason=CAP_OFFER"]
 
 
 def test_the_work_of_the_service_is_counted(metrics: Metrics) -> None:
