@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STATUSES: Final = 5
 """One more than the highest `takt.v1.PlacementStatus`."""
 REASONS: Final = max(Reason) + 1
+NONE: Final = int(Reason.NONE)  # enums are slow to index with
 
 
 @kernel
@@ -63,15 +64,16 @@ def count(computed: Computed, status: Ints, done: Sequence[int]) -> Counted:
         by_reason,
         by_channel,
     )
-    by_reason[Reason.NONE] = 0
+    by_reason[NONE] = 0
     decisions: dict[tuple[bool, bool], int] = {}
     attempts: dict[int, int] = {}
-    dry_run, degraded = asking.dry_run, computed.degraded
+    dry_run, degraded = asking.dry_run[layout.index].tolist(), computed.degraded
     for i in done:
-        one = layout.items[i]
-        dry = bool(dry_run[one.index])
-        key = (bool(degraded[i]), dry)
+        dry = dry_run[i]
+        key = (degraded[i], dry)
         decisions[key] = decisions.get(key, 0) + 1
         if not dry:
-            attempts[one.attempt] = attempts.get(one.attempt, 0) + 1
-    return Counted(force.catalog, decisions, attempts, computed.causes(done), by_status, by_reason, by_channel)
+            attempt = layout.items[i].attempt
+            attempts[attempt] = attempts.get(attempt, 0) + 1
+    causes = computed.causes(done) if any(degraded) else ()
+    return Counted(force.catalog, decisions, attempts, causes, by_status, by_reason, by_channel)
