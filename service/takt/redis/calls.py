@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -17,8 +18,7 @@ from takt.redis.marker import Marker
 from takt.redis.wire import Command, Wire, explained
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One group, event, profile or claim on its way to a server-side function."""
 
     partition: int
@@ -27,7 +27,7 @@ class Unit:
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calls:
     """Reads and function calls for batches. Answers come in the order of what was asked."""
 
@@ -47,7 +47,7 @@ class Calls:
         self, name: str, wanted: Sequence[tuple[int, bytes]], *first: Command
     ) -> Begun[tuple[list[Any], list[Any]]]:
         """`read`, under way."""
-        plan = self._plan([partition for partition, _ in wanted])
+        plan = self._plan(wanted)
         commands = [*first]
         commands += [("MGET", *(wanted[at][1] for at in part)) for part in plan]
         begun = self.wire.begin(name, commands) if commands else list
@@ -71,7 +71,7 @@ class Calls:
 
     def begin_run(self, name: str, function: str, units: Sequence[Unit]) -> Begun[list[tuple[Any, int]]]:
         """`run`, under way."""
-        plan = self._plan([unit.partition for unit in units])
+        plan = self._plan(units)
         if not plan:
             return list
 
@@ -116,14 +116,19 @@ class Calls:
     def _command(self, function: str, units: Sequence[Unit]) -> Command:
         keys = [key for unit in units for key in unit.keys]
         given_us = self.clock.now_us() if self.clock else 0
-        arguments = [frames.common(given_us, self.marker.retention_us), self.marker.pack(), *(u.frame for u in units)]
+        arguments = [frames.common(given_us, self.marker.retention_us), self._marked, *(u.frame for u in units)]
         return self.functions.command(function, keys, arguments)
 
-    def _plan(self, partitions: Sequence[int]) -> list[list[int]]:
-        """Which units go into one command, by their positions."""
+    @cached_property
+    def _marked(self) -> bytes:
+        """The marker, as it is in every command."""
+        return self.marker.pack()
+
+    def _plan(self, asked: Sequence[Unit | tuple[int, bytes]]) -> list[list[int]]:
+        """Which of what is asked, each with its partition first, go into one command, by their positions."""
         if not self.per_slot:
-            return [list(range(len(partitions)))] if partitions else []
+            return [list(range(len(asked)))] if asked else []
         parts: dict[int, list[int]] = {}
-        for at, partition in enumerate(partitions):
-            parts.setdefault(partition, []).append(at)
+        for at, one in enumerate(asked):
+            parts.setdefault(one[0], []).append(at)
         return list(parts.values())

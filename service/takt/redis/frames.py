@@ -112,7 +112,7 @@ def group(group: Group) -> bytes:
             entry.record,
         )
     parts.append(_SPENDS.pack(len(group.spends)))
-    parts += (spend(taken) for taken in group.spends)
+    parts += map(spend, group.spends)
     parts.append(_TIME.pack(group.lapsed_before_us))
     return b"".join(parts)
 

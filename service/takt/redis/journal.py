@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from takt.clock import Clock
 from takt.ports import Spend
@@ -20,8 +19,7 @@ MOST: Final = 4096
 """Commits, and as many events: some megabytes, and at full speed some seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """One commit or event that was written."""
 
     at_us: int

@@ -326,7 +326,7 @@ class RedisStore:
         self.totals.close()
         ends = self.totals.reopened([spend for noted in commits for spend in noted.spends])
         units = [
-            replace(noted.unit, frame=frames.restored(noted.unit.frame, [ends.get(s.field, -1) for s in noted.spends]))
+            noted.unit._replace(frame=frames.restored(noted.unit.frame, [ends.get(s.field, -1) for s in noted.spends]))
             for noted in commits
         ]
         codes: Counter[int] = Counter()
