@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from takt.engine.arrays import SILENCE, UNDRAWN, Table
-from takt.kernel import kernel
+from takt.kernel import entry, kernel
 from takt.wire.encoding.answer import Sheet, answer, degradation_fields, piece_field
 from takt.wire.encoding.backward import Bytes, copy, double_field, number_field, text_field, wrap
 from takt.wire.encoding.scores import score_field
@@ -175,7 +175,7 @@ def most_bytes(sheet: Sheet, i: int) -> int:
     return int(once + ledger + spots)
 
 
-@kernel
+@entry
 def write_records(out: Bytes, sheet: Sheet, spans: Ints) -> int:
     """Write the records of all requests and their places to `spans` [n, 3]: start, start of the answer, end.
 

@@ -14,7 +14,7 @@ from takt.domain.reasons import Reason
 from takt.eligibility.running import Bools, Floats, Ints, Program, Registers, Table, run
 from takt.eligibility.shelf import RULE, VALUE, shelf
 from takt.features.blocks import Blocks, blocks_of
-from takt.kernel import kernel
+from takt.kernel import entry, kernel
 
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
@@ -95,7 +95,7 @@ def judge_rules(
                 weight[o] *= one["times"]
 
 
-@kernel
+@entry
 def filter_each(
     program: Program,
     applied: Table,
@@ -132,7 +132,7 @@ def filter_each(
                     excluded[o] = RULE_ERROR
 
 
-@kernel
+@entry
 def find_stages(program: Program, stages: Table, registers: Registers, rows: Rows, stage: Ints) -> None:
     """Write the first stage whose rule holds to `stage` int64 [R], which is left alone where none does."""
     for q in range(rows.now_us.shape[0]):

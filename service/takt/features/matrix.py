@@ -22,7 +22,7 @@ import numpy.typing as npt
 from takt.clock import DAY_US
 from takt.features.blocks import Blocks, blocks_of
 from takt.features.section import MISSING_TIME, Block, FeatureType
-from takt.kernel import kernel
+from takt.kernel import entry
 
 if TYPE_CHECKING:
     from takt.features.section import Feature, Section
@@ -72,7 +72,7 @@ TIMES: Final = COLUMN_ORDER.index(Block.TS)
 CATEGORIES: Final = COLUMN_ORDER.index(Block.CAT)
 
 
-@kernel
+@entry
 def fill_matrix(
     blocks: Blocks,
     rows: npt.NDArray[np.int64],

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from takt.kernel import kernel
+from takt.kernel import entry, kernel
 from takt.wire.decoding.forward import before, delimited, double, is_ascii, varint
 from takt.wire.decoding.names import FEATURE, NAME, NUMBER, PLACEMENT, TIMING, TRUTH, VALUES, WHOLE, Names, look_up
 from takt.wire.encoding.backward import Bytes, Ints
@@ -371,7 +371,7 @@ def has_twins(source: Bytes, entries: Ints, n: int) -> bool:
     return False
 
 
-@kernel
+@entry
 def read_plain(
     source: Bytes, starts: Ints, names: Names, received_us: Ints, latest_us: Ints, usual_us: int, read: Read
 ) -> int:
