@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from takt.features.blocks import blocks_of
 from takt.features.section import FeatureType, Source
 from takt.kernel import kernel
 
@@ -61,6 +62,10 @@ class Names(NamedTuple):
     """`FEATURE_ROW` of each context feature."""
     most_offers: Ints
     """int64 [P]: the most offers of each placement."""
+    numbers: npt.NDArray[np.float32]
+    """float32 [F]: the context's numbers where nothing is said."""
+    categories: npt.NDArray[np.uint16]
+    """uint16 [F]: likewise its categories."""
 
 
 @kernel
@@ -100,7 +105,7 @@ def names_of(force: Force) -> Names:
     """The names of a catalog in force."""
     catalog = force.catalog
     section = catalog.spec.context
-    places = list(section.places.values())
+    places, usual = list(section.places.values()), blocks_of(section.default)
     listed: list[tuple[int, int, bytes]] = []
 
     def add(kind: int, named: Iterable[tuple[str, int]]) -> None:
@@ -139,4 +144,6 @@ def names_of(force: Force) -> Names:
             FEATURE_ROW,
         ),
         most_offers=np.array([p.max_offers for p in catalog.placements], np.int64),
+        numbers=usual.num.reshape(-1),
+        categories=usual.cat.reshape(-1),
     )

@@ -51,19 +51,19 @@ class Read(NamedTuple):
     plain: npt.NDArray[np.bool_]
     """bool [n]: the message was read; nothing else of an odd one is of any meaning but that it asks for nothing."""
     texts: Ints
-    """int64 [n, TEXTS, 2], zeros at first: where request id, profile id, and namespace and value of each identity
-    begin in the messages, and where they end."""
+    """int64 [n, TEXTS, 2]: where request id, profile id, and namespace and value of each identity begin in the
+    messages, and where they end; 0 where there is none."""
     first_ask: Ints
     """int64 [n + 1]."""
     placement: Ints
     """int64 [n * MOST_PLACEMENTS]."""
     slots: Ints
     timings: npt.NDArray[np.bool_]
-    """bool [n, T], all true at first."""
+    """bool [n, T]."""
     numbers: npt.NDArray[np.float32]
-    """float32 [n, F], defaults at first."""
+    """float32 [n, F]."""
     categories: npt.NDArray[np.uint16]
-    """uint16 [n, F], defaults at first."""
+    """uint16 [n, F]."""
     dry_run: npt.NDArray[np.bool_]
     explain: Ints
     """int64 [n]: `takt.domain.request.Explain`."""
@@ -229,6 +229,22 @@ def keep(log: Bytes, at: int, source: Bytes, start: int, end: int) -> int:
 
 
 @kernel
+def say_nothing(names: Names, read: Read, i: int) -> None:
+    """Let request `i` be one in which nothing is said."""
+    read.texts[i] = 0
+    read.timings[i] = True
+    for f in range(names.numbers.shape[0]):
+        read.numbers[i, f] = names.numbers[f]
+    for f in range(names.categories.shape[0]):
+        read.categories[i, f] = names.categories[f]
+    read.dry_run[i] = False
+    read.explain[i] = 0
+    read.distinct[i] = True
+    read.deadline_us[i] = 0
+    read.log_spans[i] = 0
+
+
+@kernel
 def read_fields(source: Bytes, at: int, end: int, names: Names, read: Read, i: int) -> tuple[int, int, int]:
     """Read the fields of a message as request `i`: in the order of their numbers, those that stand once, once.
 
@@ -381,8 +397,10 @@ def read_plain(
     budget of one that names none.
     """
     plain, log_at = 0, 0
+    read.first_ask[0] = 0
     for i in range(starts.shape[0] - 1):
         start, end = starts[i], starts[i + 1]
+        say_nothing(names, read, i)
         entries, _, budget_us = read_fields(source, start, end, names, read, i)
         if (
             entries < 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -53,8 +54,7 @@ class Reading:
         """
         names, times = self._names_of(force)
         source = np.frombuffer(b"".join([ask.message for ask in asks]), np.uint8)
-        starts = np.zeros(len(asks) + 1, np.int64)
-        np.cumsum([len(ask.message) for ask in asks], out=starts[1:])
+        starts = np.fromiter(accumulate([len(ask.message) for ask in asks], initial=0), np.int64, len(asks) + 1)
         read = blank(force, len(asks), len(source))
         received = np.array([ask.received_us for ask in asks], np.int64)
         latest = np.array([ask.latest_us for ask in asks], np.int64)
@@ -96,26 +96,23 @@ class Reading:
 
 
 def blank(force: Force, n: int, size: int) -> Read:
-    """Room for n messages of `size` bytes together; context and timings as where nothing is said."""
-    section = force.catalog.spec.context
-    default = section.default
-    numbers = default[Block.NUM.value] if section.blocks[Block.NUM] else np.empty((1, 0), np.float32)
-    categories = default[Block.CAT.value] if section.blocks[Block.CAT] else np.empty((1, 0), np.uint16)
+    """Room for n messages of `size` bytes together."""
+    features = force.catalog.spec.context.blocks
     return Read(
         plain=np.empty(n, np.bool_),
-        texts=np.zeros((n, TEXTS, 2), np.int64),
-        first_ask=np.zeros(n + 1, np.int64),
+        texts=np.empty((n, TEXTS, 2), np.int64),
+        first_ask=np.empty(n + 1, np.int64),
         placement=np.empty(n * MOST_PLACEMENTS, np.int64),
         slots=np.empty(n * MOST_PLACEMENTS, np.int64),
-        timings=np.ones((n, len(force.catalog.timings)), np.bool_),
-        numbers=np.repeat(numbers, n, axis=0),
-        categories=np.repeat(categories, n, axis=0),
-        dry_run=np.zeros(n, np.bool_),
-        explain=np.zeros(n, np.int64),
-        distinct=np.ones(n, np.bool_),
+        timings=np.empty((n, len(force.catalog.timings)), np.bool_),
+        numbers=np.empty((n, len(features[Block.NUM])), np.float32),
+        categories=np.empty((n, len(features[Block.CAT])), np.uint16),
+        dry_run=np.empty(n, np.bool_),
+        explain=np.empty(n, np.int64),
+        distinct=np.empty(n, np.bool_),
         deadline_us=np.empty(n, np.int64),
         log=np.empty(size + LOG_MORE * n, np.uint8),
-        log_spans=np.zeros((n, 6), np.int64),
+        log_spans=np.empty((n, 6), np.int64),
         entries=np.empty((MOST_CONTEXT, 4), np.int64),
     )
 
@@ -133,7 +130,7 @@ def kept(read: Read, data: bytes) -> tuple[list[bytes], list[bytes]]:
 
 def identities_of(read: Read, data: bytes) -> dict[int, tuple[Identity, ...]]:
     """The identities of each request that names the person so. `data` are the messages."""
-    if not read.texts[:, NAMESPACE_TEXT, 1].any():
+    if not np.count_nonzero(read.texts[:, NAMESPACE_TEXT, 1]):
         return {}
     spans = read.texts[:, NAMESPACE_TEXT:].reshape(len(read.plain), MOST_IDENTITIES, 4)
     given = (spans[:, :, 1] > 0) & read.plain[:, None]
@@ -150,7 +147,7 @@ def columns(
     n = len(read.plain)
     asks = int(read.first_ask[n])
     section = force.catalog.spec.context
-    contexts = np.repeat(section.default, n)
+    contexts = section.default.repeat(n)
     if section.blocks[Block.NUM]:
         contexts[Block.NUM.value] = read.numbers
     if section.blocks[Block.CAT]:
