@@ -7,7 +7,7 @@ feature name. What cannot be trusted becomes the default row, alone: it never sp
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,12 @@ from takt.errors import RecordError
 from takt.features.conversion import Conversion
 from takt.features.layout import Layout, layout_fingerprint, parse_layout
 from takt.features.section import TIME_BOUND, Block
+from takt.kernel import entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from takt.features.section import Section
     from takt.features.spec import FeatureSpec
 
 Bools = npt.NDArray[np.bool_]
@@ -77,9 +79,10 @@ class RecordReader:
         status = np.zeros(len(records), np.uint8)
         odd = [i for i, r in enumerate(records) if r is None or len(r) != size]
         foreign = rows["layout"] != self._fingerprint
-        if not odd and not foreign.any() and not self._check.any_corrupt(rows):
+        corrupt = np.empty(len(records), np.bool_)
+        if not self._check.find(rows, corrupt) and not odd and not np.count_nonzero(foreign):
             return rows, status
-        doubtful = foreign | self._check.corrupt(rows)
+        doubtful = foreign | corrupt
         rows = rows.copy()
         rows[doubtful] = self._default
         status[doubtful] = RowStatus.CORRUPT
@@ -132,24 +135,58 @@ class _Check:
         if section.blocks[Block.FLAGS]:
             largest["flags"] = [2 ** len(f.values) - 1 for f in section.blocks[Block.FLAGS]]
         self._largest = largest.view("<u2")
-        self._has_numbers = bool(section.blocks[Block.NUM])
-        self._has_times = bool(section.blocks[Block.TS])
+        self._places = np.array([_place(section, Block.TS, 8), _place(section, Block.NUM, 4)], np.int64)
 
-    def any_corrupt(self, rows: Rows) -> bool:
-        """Whether `corrupt` holds for any row; cheaper than asking which."""
-        return any(found.any() for found in self._findings(rows))
+    def find(self, rows: Rows, corrupt: Bools) -> int:
+        """Write to `corrupt` bool `[n]` which rows are; how many there are."""
+        raw = Raw(rows.view("<u2"), rows.view("<i8"), rows.view("<f4"))
+        return find_corrupt(raw, self._largest, self._places, corrupt)
 
     def corrupt(self, rows: Rows) -> Bools:
         """Bool `[n]`: codes or bits outside their vocabulary, infinite numbers, absurd moments, an unknown state."""
-        bad: Bools = np.zeros(len(rows), np.bool_)
-        for found in self._findings(rows):
-            bad |= found.any(axis=1)
-        return bad
+        corrupt = np.empty(len(rows), np.bool_)
+        self.find(rows, corrupt)
+        return corrupt
 
-    def _findings(self, rows: Rows) -> Iterator[Bools]:
-        """Per kind of thing that can be wrong, bool `[n, things]`."""
-        yield rows.view("<u2").reshape(len(rows), self._largest.size) > self._largest
-        if self._has_times:
-            yield np.abs(rows["ts"]) > TIME_BOUND  # the magnitude of MISSING_TIME is itself, negative
-        if self._has_numbers:
-            yield np.isinf(rows["num"])
+
+def _place(section: Section, block: Block, width: int) -> tuple[int, int]:
+    """Where a block begins in a row, in values `width` bytes wide, and how many there are."""
+    if not section.blocks[block]:
+        return 0, 0
+    fields: Mapping[str, Any] = section.dtype.fields or {}
+    return fields[block.value][1] // width, len(section.blocks[block])
+
+
+class Raw(NamedTuple):
+    """Records, one after the other."""
+
+    words: npt.NDArray[np.uint16]
+    times: npt.NDArray[np.int64]
+    """The same bytes, and the same again as numbers."""
+    numbers: npt.NDArray[np.float32]
+
+
+@entry
+def find_corrupt(
+    raw: Raw, largest: npt.NDArray[np.uint16], places: npt.NDArray[np.int64], corrupt: npt.NDArray[np.bool_]
+) -> int:
+    """Write to `corrupt` [n] which records are, and return how many.
+
+    `largest` has the largest value of each word of a record; `places` [2, 2] says where a record's times and its
+    numbers begin, and how many there are.
+    """
+    size, found = largest.shape[0], 0
+    for i in range(corrupt.shape[0]):
+        bad = False
+        for w in range(size):
+            bad |= raw.words[i * size + w] > largest[w]
+        first = i * (size // 4) + places[0, 0]
+        for k in range(first, first + places[0, 1]):
+            # the magnitude of MISSING_TIME is itself, negative
+            bad |= abs(raw.times[k]) > TIME_BOUND
+        first = i * (size // 2) + places[1, 0]
+        for k in range(first, first + places[1, 1]):
+            bad |= np.isinf(raw.numbers[k])
+        corrupt[i] = bad
+        found += bad
+    return found

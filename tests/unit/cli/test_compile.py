@@ -25,6 +25,7 @@ from takt.engine.ledgers import pack, unpack
 from takt.engine.selection import select
 from takt.engine.union import number_columns
 from takt.features.matrix import fill_matrix
+from takt.features.reader import find_corrupt
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter
@@ -32,7 +33,16 @@ from takt.rpc.desk import Ask, EngineDesk
 from takt.wire.decoding.plain import read_plain
 from takt.wire.request import request_message
 
-KERNELS: Final[tuple[Any, ...]] = (read_plain, number_rows, unpack, select, pack, write_records, count_spots)
+KERNELS: Final[tuple[Any, ...]] = (
+    read_plain,
+    number_rows,
+    find_corrupt,
+    unpack,
+    select,
+    pack,
+    write_records,
+    count_spots,
+)
 """Those that are called from Python."""
 SHARED: Final[tuple[Any, ...]] = (find_stages, filter_each, number_columns, fill_matrix)
 """Likewise; but training calls some of them too, with arrays that may not be written to."""

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from takt.features.layout import layout_fingerprint, layout_json, parse_layout
+from takt.features.layout import Layout, layout_fingerprint, layout_json, parse_layout
+from takt.features.reader import Raw, _Check, find_corrupt
 from takt.features.record import ProfileRow, RecordReader, RowStatus, pack_profiles, unpack_rows
+from takt.features.section import MISSING_TIME, TIME_BOUND
 from takt.features.spec import Feature, FeatureSpec, FeatureType, Person, make_spec
 from tests.unit.features.strategies import carried_over, profile_rows, specs, stored
 
@@ -109,6 +111,22 @@ def test_no_bytes_can_break_a_batch(rubbish: bytes) -> None:
 
     assert [ROW, OK] == [rows[1], status[1]]
     assert OK == status[0] or (CORRUPT == status[0] and stored(SPEC, ProfileRow()) == rows[0])
+
+
+@given(st.lists(st.binary(min_size=len(record_of()) - 32, max_size=len(record_of()) - 32), min_size=1, max_size=4))
+@example([record_of()[32:]])
+def test_what_is_corrupt_is_found_as_numpy_finds_it(blocks: list[bytes]) -> None:
+    """The compiled search, its plain twin and a few array operations agree on blocks of any bytes."""
+    rows = np.frombuffer(b"".join(record_of()[:32] + block for block in blocks), SPEC.profile.dtype)
+    check = _Check(Layout(SPEC.person, SPEC.profile))
+    expected = (rows["cat"] > 2).any(axis=1) | (rows["flags"] > 3).any(axis=1) | np.isinf(rows["num"]).any(axis=1)
+    expected |= ((rows["ts"] > TIME_BOUND) | ((rows["ts"] < -TIME_BOUND) & (rows["ts"] != MISSING_TIME))).any(axis=1)
+    found = np.empty(len(rows), np.bool_)
+
+    assert expected.tolist() == check.corrupt(rows).tolist()
+    raw = Raw(rows.view("<u2"), rows.view("<i8"), rows.view("<f4"))
+    assert expected.sum() == find_corrupt.py_func(raw, check._largest, check._places, found)  # type: ignore[attr-defined]
+    assert expected.tolist() == found.tolist()
 
 
 OLDER = make_spec(
