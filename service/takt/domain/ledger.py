@@ -24,7 +24,7 @@ HEADER: Final = np.dtype(
         ("layout", "u1"),  # 1
         ("state", "u1"),  # LedgerState
         ("lapsed_before_s", "<u4"),  # contacts whose hold ended unconfirmed before this second may be missing
-        ("pad", "V2"),
+        ("pad", "<u2"),
     ]
 )
 

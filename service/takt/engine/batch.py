@@ -72,46 +72,64 @@ class Layout:
     group_first: npt.NDArray[np.int64]
     """int64 [groups + 1]."""
     first_spot: npt.NDArray[np.int64]
+    """int64 [items + 1]."""
     placement: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
+    """int64 [S]."""
     slots: npt.NDArray[np.int64]
+    spots: npt.NDArray[np.void]
+    """`SPOT` [S]: the same with the row of each."""
     row_item: npt.NDArray[np.int64]
     """int64 [Q]: item of each row (request and channel)."""
     row_channel: npt.NDArray[np.int64]
     now_us: npt.NDArray[np.int64]
     """int64 [items]."""
+    room: npt.NDArray[np.int64]
+    """int64 [groups]: how many contacts each group could make."""
+    most_slots: int
+    """Of any spot."""
 
-    def room(self) -> npt.NDArray[np.int64]:
-        """int64 [groups]: how many contacts each group could make."""
-        per_item = np.add.reduceat(self.slots, self.first_spot[:-1])
-        return np.add.reduceat(per_item, self.group_first[:-1])
+    @property
+    def row(self) -> npt.NDArray[np.int64]:
+        """int64 [S]: row of each spot."""
+        return self.spots["row"]
 
 
 @kernel
 def number_rows(
+    group_first: npt.NDArray[np.int64],
     first_spot: npt.NDArray[np.int64],
-    channel: npt.NDArray[np.int64],
-    row: npt.NDArray[np.int64],
+    placement: npt.NDArray[np.int64],
+    slots: npt.NDArray[np.int64],
+    placement_channel: npt.NDArray[np.int64],
+    spots: npt.NDArray[np.void],
     row_item: npt.NDArray[np.int64],
     row_channel: npt.NDArray[np.int64],
-) -> int:
-    """Give all spots of one request on one channel the same row; how many rows there are.
+    room: npt.NDArray[np.int64],
+) -> tuple[int, int]:
+    """Give all spots of a request on one channel the same row; how many rows there are, and the most slots of a spot.
 
-    `channel` [S] is that of each spot; `row` [S], `row_item` [S] and `row_channel` [S] are written.
+    `placement_channel` [P] is the catalog's; `spots`, `row_item` and `row_channel` [S] and `room` [groups] are written.
     """
-    rows = 0
-    for i in range(first_spot.shape[0] - 1):
-        own = rows
-        for s in range(first_spot[i], first_spot[i + 1]):
-            q = own
-            while q < rows and row_channel[q] != channel[s]:
-                q += 1
-            if q == rows:
-                row_item[q] = i
-                row_channel[q] = channel[s]
-                rows += 1
-            row[s] = q
-    return rows
+    rows, most = 0, 0
+    for g in range(group_first.shape[0] - 1):
+        room[g] = 0
+        for i in range(group_first[g], group_first[g + 1]):
+            own = rows
+            for s in range(first_spot[i], first_spot[i + 1]):
+                channel = placement_channel[placement[s]]
+                q = own
+                while q < rows and row_channel[q] != channel:
+                    q += 1
+                if q == rows:
+                    row_item[q] = i
+                    row_channel[q] = channel
+                    rows += 1
+                spots[s]["placement"] = placement[s]
+                spots[s]["row"] = q
+                spots[s]["slots"] = slots[s]
+                room[g] += slots[s]
+                most = max(most, slots[s])
+    return rows, most
 
 
 def grouped(asking: Asking, items: Sequence[Item]) -> tuple[list[Item], npt.NDArray[np.int64]]:
@@ -129,26 +147,40 @@ def grouped(asking: Asking, items: Sequence[Item]) -> tuple[list[Item], npt.NDAr
 def lay_out(asking: Asking, items: Sequence[Item]) -> Layout:
     """Group items by person, and number their spots and rows. Every item has at least one placement."""
     ordered, group_first = grouped(asking, items)
-    index = np.array([item.index for item in ordered], np.int64)
-    if len(ordered) == len(asking) and np.array_equal(index, np.arange(len(asking))):
+    indices = [item.index for item in ordered]
+    index = np.array(indices, np.int64)
+    if indices == list(range(len(asking))):
         placement, slots, first_spot = asking.placement, asking.slots, asking.first_ask
     else:
         wanted, first_spot = spans(asking.first_ask, index)
         placement, slots = asking.placement[wanted], asking.slots[wanted]
-    channel = asking.force.placement_channel[placement]
-    row, row_item, row_channel = (np.empty(len(placement), np.int64) for _ in range(3))
-    rows = number_rows(first_spot, channel, row, row_item, row_channel)
+    count = len(placement)
+    spots, row_item, row_channel = np.empty(count, SPOT), np.empty(count, np.int64), np.empty(count, np.int64)
+    room = np.empty(len(group_first) - 1, np.int64)
+    rows, most_slots = number_rows(
+        group_first,
+        first_spot,
+        placement,
+        slots,
+        asking.force.placement_channel,
+        spots,
+        row_item,
+        row_channel,
+        room,
+    )
     return Layout(
         items=ordered,
         index=index,
         group_first=group_first,
         first_spot=first_spot,
         placement=placement,
-        row=row,
         slots=slots,
+        spots=spots,
         row_item=row_item[:rows],
         row_channel=row_channel[:rows],
         now_us=np.array([item.now_us for item in ordered], np.int64),
+        room=room,
+        most_slots=most_slots,
     )
 
 
@@ -168,9 +200,9 @@ def zones(force: Force, codes: npt.NDArray[np.integer], now_us: npt.NDArray[np.i
     """Moments for items with these zone codes (0 = unknown: the project's zone) at these times."""
     minutes = now_us // MINUTE_US
     keys = list(zip(codes.tolist(), minutes.tolist(), strict=True))
-    place = {key: n for n, key in enumerate(dict.fromkeys(keys))}
+    place: dict[tuple[int, int], int] = {}
+    of_item = np.array([place.setdefault(key, len(place)) for key in keys], np.int64)
     stacked = force.stacks.of(tuple(place))
-    of_item = np.array([place[key] for key in keys], np.int64)
     return Zones(stacked.tables, of_item, stacked.hour[of_item], stacked.weekday[of_item])
 
 
@@ -194,13 +226,9 @@ def asked(
     requests["zone"] = where.of_item
     requests["address"] = profiles["address"]
     requests["locale"] = profiles["locale"]
-    requests["known_us"] = np.repeat(known_us, np.diff(layout.group_first)) if known_us.any() else 0
+    requests["known_us"] = known_us.repeat(np.diff(layout.group_first)) if np.count_nonzero(known_us) else 0
     requests["distinct"] = asking.distinct[layout.index]
-    spots = np.empty(len(layout.placement), SPOT)
-    spots["placement"] = layout.placement
-    spots["row"] = layout.row
-    spots["slots"] = layout.slots
-    return Asked(layout.group_first, layout.first_spot, requests, timings, spots, totals)
+    return Asked(layout.group_first, layout.first_spot, requests, timings, layout.spots, totals)
 
 
 def origins(asking: Asking, layout: Layout) -> npt.NDArray[np.uint8]:

@@ -126,7 +126,7 @@ def score_rows(
 ) -> tuple[Valued, str, tuple[tuple[Cause, str], ...]]:
     """One run of the model over the rows and the offers that some row may get; the prior where the model fails."""
     column, wanted = np.empty(len(force.catalog.offers), np.int64), np.empty(len(force.catalog.offers), np.int64)
-    wanted = wanted[: number_columns(layout.placement, layout.row, force.shelf, filtered.excluded, column, wanted)]
+    wanted = wanted[: number_columns(layout.spots, force.shelf.placement_offers, filtered.excluded, column, wanted)]
     model, degradations = force.scorer.version, force.degradations
     scores: Scores | None = None
     if len(wanted):
@@ -199,13 +199,12 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     lap("filter")
     valued, model, degradations = score_rows(force, layout, rows, filtered, prior)
     lap("score")
-    heads = [layout.items[i] for i in layout.group_first[:-1]]
-    room = layout.room()
-    ledgers = join(force, [item.ledger for item in heads], room)
+    heads = [layout.items[i] for i in layout.group_first[:-1].tolist()]
+    ledgers = join(force, [item.ledger for item in heads], layout.room)
     before = ledgers.end.copy()
     n_offers, n_groups = len(catalog.offers), len(heads)
-    picked = blank(len(layout.items), n_groups, len(layout.placement), int(layout.slots.max()), n_offers)
-    scratch = force.scratch.of(int((ledgers.end - ledgers.first + room).max()))
+    picked = blank(len(layout.items), n_groups, len(layout.placement), layout.most_slots, n_offers)
+    scratch = force.scratch.of(ledgers.longest)
     timings = asking.timings[layout.index]
     tallied = tally(asking, layout, where, timings, filtered.excluded)
     laid = asked(asking, layout, profiles, where, timings, tallied.totals, ledgers.known_us)

@@ -41,6 +41,8 @@ class Ledgers:
     appends: list[int]
     known_us: npt.NDArray[np.int64]
     """int64 [n]: contacts that lapsed before this moment may be missing."""
+    longest: int
+    """Entries of any ledger at most, with what it may gain."""
 
 
 def is_whole(ledger: bytes) -> bool:
@@ -49,35 +51,51 @@ def is_whole(ledger: bytes) -> bool:
 
 
 @kernel
-def find(codes: Ints, places: Ints, code: int) -> int:
-    """Catalog index of a ledger code among sorted `codes`, -1 for one that the catalog does not know."""
+def find(codes: Codes, code: int) -> int:
+    """Catalog index of a ledger code, -1 for one that the catalog does not know."""
     low, high = 0, codes.shape[0]
     while low < high:
         middle = (low + high) // 2
-        if codes[middle] < code:
+        if codes[middle]["code"] < code:
             low = middle + 1
         else:
             high = middle
-    return places[low] if low < codes.shape[0] and codes[low] == code else -1
+    return int(codes[low]["place"]) if low < codes.shape[0] and codes[low]["code"] == code else -1
 
 
 @kernel
 def unpack(
+    headers: Table,
     entries: Table,
-    starts: Ints,
-    lengths: Ints,
-    first: Ints,
+    sizes: Ints,
+    room: Ints,
     offers: Codes,
     groups: Codes,
     channels: Codes,
     placements: Codes,
     contacts: Contacts,
-) -> None:
-    """Read the entries of each ledger, `lengths[g]` from `entries[starts[g]]`, into `contacts` from `first[g]`."""
-    for g in range(first.shape[0]):
-        for k in range(lengths[g]):
-            entry = entries[starts[g] + k]
-            contact = contacts[first[g] + k]
+    first: Ints,
+    end: Ints,
+    heads: Ints,
+) -> int:
+    """Read joined ledgers, `sizes[g]` wide with their headers, into `contacts`; the longest with its room, in entries.
+
+    `headers` and `entries` are the same bytes. Where each ledger's contacts begin is written to `first` [n], where they
+    end, before `room[g]` free ones, to `end` [n], and to `heads` [3, n] what its header says: gate, appends, and the
+    moment before which contacts that lapsed may be missing.
+    """
+    at, free, longest = 0, 0, 0
+    for g in range(sizes.shape[0]):
+        header = headers[at]
+        heads[0, g] = header["gate"]
+        heads[1, g] = header["appends"]
+        heads[2, g] = np.int64(header["lapsed_before_s"]) * SECOND_US
+        length = sizes[g] - 1
+        first[g] = free
+        end[g] = free + length
+        for k in range(length):
+            entry = entries[at + 1 + k]
+            contact = contacts[free + k]
             state = np.int64(entry["state"])
             seconds = np.int64(entry["expiry_s"])
             contact["time_us"] = entry["time_us"]
@@ -85,11 +103,15 @@ def unpack(
             if state >= SUPPRESS_OFFER and seconds == 0:
                 contact["ends_us"] = FOREVER
             contact["decision"] = entry["decision"]
-            contact["offer"] = find(offers.codes, offers.places, int(entry["offer"]))
-            contact["group"] = find(groups.codes, groups.places, int(entry["group"]))
-            contact["channel"] = find(channels.codes, channels.places, int(entry["channel"]))
-            contact["placement"] = find(placements.codes, placements.places, int(entry["placement"]))
+            contact["offer"] = find(offers, int(entry["offer"]))
+            contact["group"] = find(groups, int(entry["group"]))
+            contact["channel"] = find(channels, int(entry["channel"]))
+            contact["placement"] = find(placements, int(entry["placement"]))
             contact["state"] = state & COUNTED  # neither changes what counts
+        at += sizes[g]
+        free += length + room[g]
+        longest = max(longest, length + room[g])
+    return longest
 
 
 @kernel
@@ -145,32 +167,25 @@ def join(force: Force, blobs: Sequence[bytes], room: Ints) -> Ledgers:
 
     Blobs must be whole (`is_whole`). A fixed number of array operations, whatever the batch.
     """
-    raw = b"".join(blobs)
-    lengths = np.array([len(blob) // WIDTH - 1 for blob in blobs], np.int64)
-    starts = np.cumsum(lengths + 1) - lengths
-    span = lengths + room
-    first = np.cumsum(span) - span
-    headers = np.frombuffer(raw, HEADER)[starts - 1]
-    contacts = np.empty(int(span.sum()), CONTACT)
-    unpack(
+    n, raw = len(blobs), b"".join(blobs)
+    first, end, heads = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((3, n), np.int64)
+    contacts = np.empty(len(raw) // WIDTH - n + sum(room.tolist()), CONTACT)
+    longest = unpack(
+        np.frombuffer(raw, HEADER),
         np.frombuffer(raw, ENTRY),
-        starts,
-        lengths,
-        first,
+        np.array([len(blob) // WIDTH for blob in blobs], np.int64),
+        room,
         force.offers,
         force.groups,
         force.channels,
         force.placements,
         contacts,
-    )
-    return Ledgers(
-        contacts,
         first,
-        first + lengths,
-        headers["gate"].tolist(),
-        headers["appends"].tolist(),
-        headers["lapsed_before_s"] * np.int64(SECOND_US),
+        end,
+        heads,
     )
+    gate, appends, _ = heads.tolist()
+    return Ledgers(contacts, first, end, gate, appends, heads[2], longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +207,7 @@ def contacts_made(computed: Computed, origins: npt.NDArray[np.uint8]) -> Made:
     """
     force, layout = computed.asking.force, computed.layout
     first_contact, first_new = np.empty(len(layout.items) + 1, np.int64), np.empty(len(layout.items), np.int64)
-    entries = np.empty(int((computed.ledgers.end - computed.ledger_end_before).sum()), ENTRY)
+    entries = np.empty(sum((computed.ledgers.end - computed.ledger_end_before).tolist()), ENTRY)
     pack(
         computed.ledgers.contacts,
         computed.ledger_end_before,
