@@ -16,6 +16,7 @@ from takt.wire.encoding.told import (
     DECISION_ID,
     DIGEST,
     LEDGER,
+    PIECES,
     PROFILE_ID,
     PROFILE_RECORD,
     REQUEST,
@@ -181,9 +182,13 @@ def write_records(out: Bytes, sheet: Sheet, spans: Ints) -> int:
 
     Returns 0, or how much room there should have been.
     """
-    needed = 0
-    for i in range(sheet.told.items.shape[0]):
+    told = sheet.told
+    needed, start = 0, 0
+    for i in range(told.items.shape[0]):
         needed += most_bytes(sheet, i)
+        for piece in range(PIECES):
+            told.starts[i, piece] = start
+            start += told.lengths[i, piece]
     if needed > out.shape[0]:
         return needed
     at = out.shape[0]

@@ -99,34 +99,35 @@ def told(computed: Computed, made: Made, said: Common, partitions: int) -> Told:
     """What answers and records say beside what was decided."""
     asking, layout = computed.asking, computed.layout
     pieces: list[bytes] = []
+    partition = []
     for item in layout.items:
+        profile_id = item.profile_id.encode()
+        partition.append(zlib.crc32(profile_id) % partitions)
         pieces += (
             item.decision.hex().encode(),
             item.request_id.encode(),
-            item.profile_id.encode(),
+            profile_id,
             asking.messages[item.index],
             asking.digests[item.index],
             item.record or b"",
             item.ledger,
         )
-    lengths = np.array([len(piece) for piece in pieces], np.int64)
-    starts = np.cumsum(lengths) - lengths
     n = len(layout.items)
-    items = np.empty(n, ITEM)
+    items, explain, dry_run = np.empty(n, ITEM), asking.explain[layout.index], asking.dry_run[layout.index]
     items["stage"] = computed.stage
     items["attempts"] = [item.attempt for item in layout.items]
-    items["partition"] = [zlib.crc32(item.profile_id.encode()) % partitions for item in layout.items]
-    items["explain"] = asking.explain[layout.index]
-    items["dry_run"] = asking.dry_run[layout.index]
-    items["attempts"][items["dry_run"]] = 0
+    items["attempts"][dry_run] = 0
+    items["partition"] = partition
+    items["explain"] = explain
+    items["dry_run"] = dry_run
     items["anonymous"] = computed.record_status != 0
     items["corrupt"] = computed.corrupt
-    candidates, candidates_end = live_candidates(computed, items["explain"])
+    candidates, candidates_end = live_candidates(computed, explain)
     contexts = computed.contexts
     return Told(
         pieces=np.frombuffer(b"".join(pieces), np.uint8),
-        starts=starts.reshape(n, PIECES),
-        lengths=lengths.reshape(n, PIECES),
+        starts=np.empty((n, PIECES), np.int64),
+        lengths=np.array([len(piece) for piece in pieces], np.int64).reshape(n, PIECES),
         items=items,
         common=said.data,
         common_spans=said.spans,

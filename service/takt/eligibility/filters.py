@@ -133,9 +133,10 @@ def filter_each(
 
 
 @entry
-def find_stages(program: Program, stages: Table, registers: Registers, rows: Rows, stage: Ints) -> None:
-    """Write the first stage whose rule holds to `stage` int64 [R], which is left alone where none does."""
+def find_stages(program: Program, stages: Table, registers: Registers, rows: Rows, last: int, stage: Ints) -> None:
+    """Write the first stage whose rule holds to `stage` int64 [R], and `last` where none does."""
     for q in range(rows.now_us.shape[0]):
+        stage[q] = last
         run(program, rows.profile, rows.of_profile[q], rows.context, q, rows.now_us[q], registers)
         for j in range(stages.shape[0]):
             if registers.wholes[stages[j]["at"]] != 0:  # 0 where it is an error
@@ -154,8 +155,8 @@ def rows_of(profile: Columns, context: Columns, now_us: int | Ints) -> Rows:
 
 def stages(catalog: Catalog, prepared: Shelf, rows: Rows) -> Ints:
     """int64 [R]: the first stage whose rule holds. One that is an error does not hold; the last stage has no rule."""
-    stage = np.full(len(rows.now_us), len(catalog.stages) - 1, np.int64)
-    find_stages(prepared.stage_program, prepared.stages, prepared.stage_registers, rows, stage)
+    stage = np.empty(len(rows.now_us), np.int64)
+    find_stages(prepared.stage_program, prepared.stages, prepared.stage_registers, rows, len(catalog.stages) - 1, stage)
     return stage
 
 

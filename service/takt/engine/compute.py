@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy.typing as npt
 
 from takt.domain.reasons import Cause
 from takt.eligibility.filters import Filtered, Rows, filter_rows, stages
-from takt.eligibility.shelf import shelf
 from takt.engine.arrays import Asked, Picked, Tables, Valued, blank
 from takt.engine.batch import Layout, asked, lay_out, zones
 from takt.engine.ledgers import Ledgers, join
@@ -40,7 +38,7 @@ NOTHING: Final = np.full((1, 1, 1, 1), np.nan, np.float32)
 CORRUPT: Final = int(RowStatus.CORRUPT)  # enums are slow to compare with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Computed:
     """A batch, decided but not committed."""
 
@@ -50,6 +48,8 @@ class Computed:
     tables: Tables
     record_status: npt.NDArray[np.uint8]
     """uint8 [items]: 0 read, 1 unknown, 2 corrupt."""
+    corrupt: npt.NDArray[np.bool_]
+    """bool [items]: the profile record could not be read."""
     contexts: npt.NDArray[np.void]
     """Structured [Q]."""
     stage: npt.NDArray[np.int64]
@@ -65,11 +65,6 @@ class Computed:
     """Version of the model that scored."""
     degradations: tuple[tuple[Cause, str], ...] = field(default=())
     """What holds for the whole batch."""
-
-    @cached_property
-    def corrupt(self) -> npt.NDArray[np.bool_]:
-        """Bool [items]: the profile record could not be read."""
-        return self.record_status == CORRUPT  # type: ignore[no-any-return]
 
     @property
     def degraded(self) -> list[bool]:
@@ -91,7 +86,7 @@ class Computed:
     def causes(self, places: Sequence[int]) -> list[Cause]:
         """What the answers at some places of the layout lack, one after the other."""
         whole = [cause for cause, _ in self.degradations] * len(places)
-        if not self.corrupt.any():
+        if not np.count_nonzero(self.corrupt):
             return whole
         return whole + [Cause.PROFILE] * int(np.count_nonzero(self.corrupt[np.asarray(places, np.int64)]))
 
@@ -100,15 +95,15 @@ def fill_context(
     force: Force, layout: Layout, contexts: npt.NDArray[np.void], stage: npt.NDArray[np.int64], where: Zones
 ) -> None:
     """Write what the service knows itself into context rows [Q], if declared: channel, stage, local hour, weekday."""
-    section = force.catalog.spec.context
-    row = layout.row_item
-    if "channel" in section:
-        contexts["cat"][:, section.places["channel"].column] = force.channel_category[layout.row_channel]
-    if "stage" in section:
-        contexts["cat"][:, section.places["stage"].column] = force.stage_category[stage[row]]
-    for name, numbers in (("hour", where.hour), ("weekday", where.weekday)):
-        if name in section:
-            contexts["num"][:, section.places[name].column] = numbers[row]
+    columns, row = force.columns, layout.row_item
+    if columns.channel is not None:
+        contexts["cat"][:, columns.channel] = force.channel_category[layout.row_channel]
+    if columns.stage is not None:
+        contexts["cat"][:, columns.stage] = force.stage_category[stage[row]]
+    if columns.hour is not None:
+        contexts["num"][:, columns.hour] = where.hour[row]
+    if columns.weekday is not None:
+        contexts["num"][:, columns.weekday] = where.weekday[row]
 
 
 def unconsented(force: Force, layout: Layout, profiles: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -134,8 +129,8 @@ def score_rows(
         inputs = (
             matrix_of(spec.profile, rows.profile, rows.of_profile, rows.now_us),
             matrix_of(spec.context, rows.context, each, rows.now_us),
-            force.offer_matrix[wanted],
-            force.offer_code[wanted],
+            force.offer_matrix.take(wanted, axis=0),
+            force.offer_code.take(wanted),
         )
         try:
             scores = force.scorer.score(*inputs)
@@ -180,12 +175,11 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     catalog = force.catalog
     profiles, status = reader.read([item.record for item in layout.items])
     where = zones(force, profiles["zone"], layout.now_us)
-    asked_contexts = asking.contexts[layout.index]
+    asked_contexts = asking.contexts.take(layout.index)
     blocks = blocks_of(profiles)
-    prepared = shelf(catalog, catalog.spec.profile, catalog.spec.context)
     each, no_one_lacks = np.arange(len(layout.items)), np.zeros(len(layout.items), np.bool_)
-    stage = stages(catalog, prepared, Rows(blocks, each, blocks_of(asked_contexts), layout.now_us, no_one_lacks))
-    contexts = asked_contexts[layout.row_item]
+    stage = stages(catalog, force.rules, Rows(blocks, each, blocks_of(asked_contexts), layout.now_us, no_one_lacks))
+    contexts = asked_contexts.take(layout.row_item)
     fill_context(force, layout, contexts, stage, where)
     rows = Rows(
         blocks,
@@ -195,7 +189,7 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
         unconsented(force, layout, profiles),
     )
     lap("read")
-    filtered = filter_rows(prepared, rows)
+    filtered = filter_rows(force.rules, rows)
     lap("filter")
     valued, model, degradations = score_rows(force, layout, rows, filtered, prior)
     lap("score")
@@ -205,7 +199,7 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
     n_offers, n_groups = len(catalog.offers), len(heads)
     picked = blank(len(layout.items), n_groups, len(layout.placement), layout.most_slots, n_offers)
     scratch = force.scratch.of(ledgers.longest)
-    timings = asking.timings[layout.index]
+    timings = asking.timings.take(layout.index, axis=0)
     tallied = tally(asking, layout, where, timings, filtered.excluded)
     laid = asked(asking, layout, profiles, where, timings, tallied.totals, ledgers.known_us)
     select(
@@ -228,6 +222,7 @@ def compute(asking: Asking, reader: RecordReader, prior: Scorer, items: Sequence
         asked=laid,
         tables=where.tables,
         record_status=status,
+        corrupt=status == CORRUPT,
         contexts=contexts,
         stage=stage,
         filtered=filtered,

@@ -245,7 +245,8 @@ class Engine:
                 late.append(i)
             else:
                 pending.append(i)
-        self._fall_back_all(batch, late, Cause.DEADLINE, "the budget was spent before it could be decided")
+        if late:
+            self._fall_back_all(batch, late, Cause.DEADLINE, "the budget was spent before it could be decided")
         return pending
 
     def _identify(self, batch: Batch, pending: list[int]) -> Steps[list[Item]]:

@@ -6,12 +6,13 @@ A redeployment makes a new `Force` off the request path and swaps one reference.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from takt.catalog.snapshot import Pressure, Scope
+from takt.eligibility.shelf import shelf as rules
 from takt.engine.arrays import PLACEMENT, Dials, ScratchRoom, Shelf
 from takt.engine.codes import Codes, codes_of
 from takt.engine.stacks import Stacks
@@ -23,8 +24,18 @@ from takt.policy.moments import MomentTables
 if TYPE_CHECKING:
     from takt.catalog.snapshot import Catalog
     from takt.domain.reasons import Cause
+    from takt.eligibility.shelf import Shelf as Rules
     from takt.features.section import Section
     from takt.ports import Scorer
+
+
+class Columns(NamedTuple):
+    """Columns of what the service fills in itself: categories, then numbers. None where it is not declared."""
+
+    channel: int | None
+    stage: int | None
+    hour: int | None
+    weekday: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,8 @@ class Force:
     catalog: Catalog
     scorer: Scorer
     shelf: Shelf
+    rules: Rules
+    """What the catalog's rules need, for rows of its own sections."""
     dials: Dials
     terms: Terms
     stacks: Stacks
@@ -52,6 +65,8 @@ class Force:
     """uint16 [H]: each channel as a value of the context feature `channel`; 0 where it is none."""
     stage_category: npt.NDArray[np.uint16]
     """uint16 [stages]: likewise of `stage`."""
+    columns: Columns
+    """Where they and the local time stand in a context row."""
     consent_bit: npt.NDArray[np.uint64]
     """uint64 [H]: the consent that the channel needs, 0 if none."""
     offer_matrix: npt.NDArray[np.float32]
@@ -124,10 +139,12 @@ def force(
         lever=catalog.lever,
         contact_cost=np.array([c.contact_cost for c in catalog.channels], np.float64),
     )
+    section = catalog.spec.context
     return Force(
         catalog=catalog,
         scorer=scorer,
         shelf=shelf,
+        rules=rules(catalog, catalog.spec.profile, section),
         dials=Dials(
             exponent=float(arbitration.exponent),
             annoyance_cost=float(arbitration.annoyance_cost),
@@ -155,8 +172,9 @@ def force(
         placement_channel=np.array([p.channel for p in catalog.placements], np.int64),
         placement_index={p.id: i for i, p in enumerate(catalog.placements)},
         timing_index={t.id: i for i, t in enumerate(catalog.timings)},
-        channel_category=categories(catalog.spec.context, "channel", [c.id for c in catalog.channels]),
-        stage_category=categories(catalog.spec.context, "stage", [stage.id for stage in catalog.stages]),
+        channel_category=categories(section, "channel", [c.id for c in catalog.channels]),
+        stage_category=categories(section, "stage", [stage.id for stage in catalog.stages]),
+        columns=Columns(*[section.places[name].column if name in section else None for name in Columns._fields]),
         scratch=ScratchRoom(shelf, len(catalog.groups)),
         consent_bit=np.array([bits[c.consent] if c.consent else np.uint64(0) for c in catalog.channels], np.uint64),
         offer_matrix=model_matrix(catalog.spec.offer, catalog.offer_table, 0),

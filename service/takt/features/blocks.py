@@ -32,4 +32,4 @@ _NONE: Final[dict[str, npt.NDArray[Any]]] = {
 def blocks_of(rows: npt.NDArray[np.void]) -> Blocks:
     """The blocks of structured rows `[n]` of any section. They are copies: views would be strided, each in its way."""
     names = rows.dtype.names or ()
-    return Blocks(*(np.array(rows[name], order="C") if name in names else none for name, none in _NONE.items()))
+    return Blocks(*[rows[name].copy() if name in names else none for name, none in _NONE.items()])

@@ -33,7 +33,10 @@ class _Reading:
     """How one output of the graph becomes an array on the catalog's axes."""
 
     name: str
-    axes: Axes
+    middle: tuple[int, int]
+    """How many timings and tonalities the output has."""
+    offers: bool
+    """Whether it tells offers apart."""
     highest: int | None
     """Bit pattern of the largest value that the output may have, None where it may be negative."""
     timings: npt.NDArray[np.intp] | None
@@ -49,12 +52,16 @@ class OnnxScorer:
         metadata = manifest.metadata
         self._session = session
         self._manifest = manifest
+        self._version = manifest.bundle
         self._codes = {offer: 1 + index for index, offer in enumerate(metadata.offers)}
-        self._sizes = (len(metadata.timings), len(metadata.tonalities))
         self._readings = tuple(
             _Reading(
                 name=name,
-                axes=axis,
+                middle=(
+                    len(metadata.timings) if axis.timings else 1,
+                    len(metadata.tonalities) if axis.tonalities else 1,
+                ),
+                offers=axis.offers,
                 highest=_highest(*RANGES[name]),
                 timings=order(demands.timings, metadata.timings) if axis.timings else None,
                 tonalities=order(demands.tonalities, metadata.tonalities) if axis.tonalities else None,
@@ -66,7 +73,7 @@ class OnnxScorer:
     @property
     def version(self) -> str:
         """`name/version`."""
-        return self._manifest.bundle
+        return self._version
 
     @property
     def metadata(self) -> Metadata:
@@ -99,9 +106,7 @@ class OnnxScorer:
         run_rows, run_count = len(feed["profile"]), len(feed["offers"])
         out: dict[str, Array] = {}
         for reading, array in zip(self._readings, arrays, strict=True):
-            expected = reading.axes.shape(
-                rows=run_rows, timings=self._sizes[0], tonalities=self._sizes[1], offers=run_count
-            )
+            expected = (run_rows, *reading.middle, run_count if reading.offers else 1)
             if array.shape != expected:
                 raise ModelError(
                     f"{self.version}: output {reading.name!r} has shape {list(array.shape)}, expected {list(expected)}"
@@ -167,7 +172,7 @@ def _surely_in_range(array: Array, reading: _Reading) -> bool:
     if reading.highest is None:
         low, high = float(array.min()), float(array.max())
         return isfinite(low) and isfinite(high)
-    return int(array.view(np.uint32).max()) <= reading.highest
+    return int(np.maximum.reduce(array.view(np.uint32), axis=None)) <= reading.highest
 
 
 def _on_catalog_axes(array: Array, reading: _Reading) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
@@ -98,4 +97,4 @@ def pad_to_two(array: Array) -> Array:
     With a single row ONNX Runtime multiplies vectors instead of matrices, and rounds differently; a decision must not
     depend on whether it had company.
     """
-    return np.concatenate((array, array)) if len(array) == 1 else array
+    return array.repeat(2, axis=0) if len(array) == 1 else array

@@ -40,7 +40,7 @@ class Told(NamedTuple):
     pieces: Bytes
     """All the pieces of all items, one after the other."""
     starts: Ints
-    """int64 [n, PIECES]: where each piece starts in `pieces`."""
+    """int64 [n, PIECES], written: where each piece starts in `pieces`."""
     lengths: Ints
     """int64 [n, PIECES]."""
     items: npt.NDArray[np.void]
