@@ -8,7 +8,7 @@ import numpy as np
 
 from takt.domain.reasons import Reason
 from takt.engine.arrays import Ints, Picked, Table
-from takt.kernel import kernel
+from takt.kernel import entry
 from takt.ports import Counted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ REASONS: Final = max(Reason) + 1
 NONE: Final = int(Reason.NONE)  # enums are slow to index with
 
 
-@kernel
+@entry
 def count_spots(
     done: Ints,
     first_spot: Ints,

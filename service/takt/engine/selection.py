@@ -29,7 +29,7 @@ from takt.engine.arrays import (
 )
 from takt.exploration.distributions import draw, keep_floor, spread
 from takt.exploration.draws import uniform
-from takt.kernel import kernel
+from takt.kernel import entry, kernel
 from takt.policy.contacts import Contacts
 from takt.policy.judging import (
     PLENTY,
@@ -700,7 +700,7 @@ def fill_spot(
     return end
 
 
-@kernel
+@entry
 def select(
     asked: Asked,
     tables: Tables,

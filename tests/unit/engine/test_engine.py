@@ -537,7 +537,7 @@ def test_the_kernel_was_compiled_once(world: World) -> None:
     """Whatever was asked, the arrays at the kernel's door are of the same types: nothing compiles in mid-request."""
     world.decide(world.ask("r1", "home_hero", "newsletter"))
     world.engine.decide([world.ask(f"r{i}", dry_run=bool(i % 2)) for i in range(2, 9)])
-    assert 1 == len(select.signatures)  # type: ignore[attr-defined]
+    assert 1 == len(select.compiled.signatures)  # type: ignore[attr-defined]
 
 
 def test_an_offer_is_not_put_off_beyond_its_validity(minimal: Catalog) -> None:
