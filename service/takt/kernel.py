@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_type_hints
 
+import llvmlite.binding as llvm
 import numba
 from numba.core import types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +83,33 @@ if CACHED:
 F = TypeVar("F", bound="Callable[..., object]")
 
 
+class _WithoutBodies(CompileResultCacheImpl):
+    """Keeps an entry without its intermediate code, which is there for kernels that would call it.
+
+    None does. Reading that code took three quarters of the time that loading a kernel takes, and megabytes.
+    """
+
+    def reduce(self, cres: Any) -> Any:
+        """What is kept of a compiled entry."""
+        (name, kind, (machine_code, bitcode)), *rest = super().reduce(cres)  # type: ignore[no-untyped-call]
+        return ((name, kind, (machine_code, _names_alone(bitcode))), *rest)
+
+
+class _EntryCache(FunctionCache):
+    """Where an entry is kept."""
+
+    _impl_class = _WithoutBodies
+
+
+def _names_alone(bitcode: bytes) -> bytes:
+    """A module that defines the same names, and nothing behind them: by these numba knows what machine code holds."""
+    module = llvm.parse_bitcode(bitcode)
+    functions = [f'define void @"{f.name}"() {{ unreachable }}' for f in module.functions if not f.is_declaration]
+    variables = [f'@"{v.name}" = global i8 0' for v in module.global_variables if not v.is_declaration]
+    alone: bytes = llvm.parse_assembly("\n".join(functions + variables)).as_bitcode()
+    return alone
+
+
 def _compiled(function: Callable[..., object]) -> Any:
     """A function as numba compiles it on its first call."""
     return numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[call-overload]
@@ -138,6 +168,8 @@ def entry(function: F) -> F:
     scope |= tuples
     exec(compile(source, function.__code__.co_filename, "exec"), scope)  # noqa: S102  what is run is written here
     call, compiled = scope["call"], _compiled(scope[name])
+    if CACHED:
+        compiled._cache = _EntryCache(compiled.py_func)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
     call.py_func, call.compiled, call.tuples = function, compiled, tuple(tuples.values())
     scope["compiled"] = compiled
     return cast("F", call)
@@ -149,5 +181,16 @@ def _nothing() -> None:
 
 
 def load_compiler() -> None:
-    """Load what numba leaves until its first kernel: two hundred modules, and the registry of what it can compile."""
-    _nothing()
+    """Load what numba leaves until its first kernel: a hundred modules, and the registry of what it can compile.
+
+    Where scipy is there, numba would also load its linear algebra, which no kernel uses: 0.17 s and 13 MB.
+    """
+    unless = "scipy.linalg"
+    if unless in sys.modules:
+        _nothing()
+        return
+    sys.modules[unless] = None  # type: ignore[assignment]  # what import takes for: there is none
+    try:
+        _nothing()
+    finally:
+        del sys.modules[unless]

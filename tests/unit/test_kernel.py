@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import pickle
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -72,6 +77,35 @@ def test_a_tuple_that_changes_leaves_no_stale_entry(file: Path) -> None:
     module: Any = import_module(".".join(("takt", *file.relative_to(PACKAGE).with_suffix("").parts)))
     taken = [kind for found in vars(module).values() for kind in getattr(found, "tuples", ())]
     assert [] == [kind for kind in taken if Path(inspect.getfile(kind)).read_bytes() not in digested]
+
+
+def test_an_entry_that_was_kept_runs_without_its_bodies(tmp_path: Path) -> None:
+    """Another process loads it instead of compiling it, and it does the same; numba has its names to link with."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(takt.__file__).parents[2])!r})
+import numpy as np
+from tests.unit.test_kernel import Nest, Pair, weigh
+out = Pair(np.zeros(2, np.int64), np.zeros(2))
+nest = Nest(5, Pair(np.array([1, 2]), np.array([0.5, 1.5])), np.array([7]))
+number = weigh(nest, 3, out)
+hits, misses = weigh.compiled.stats.cache_hits, weigh.compiled.stats.cache_misses
+print(number, *out.first, *out.second, "hits", sum(hits.values()), "misses", sum(misses.values()))
+"""
+    environment = os.environ | {"TAKT_KERNEL_CACHE": str(tmp_path)}
+    told = [
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
+        for _ in range(2)
+    ]
+
+    assert ["12 3 6 1.5 4.5 hits 0 misses 1", "12 3 6 1.5 4.5 hits 1 misses 0"] == [t.stdout.strip() for t in told]
+    (kept,) = tmp_path.rglob("*weigh*.nbc")
+    (_, _, (_, bitcode)), *_ = pickle.loads(kept.read_bytes())  # noqa: S301 - written just now
+    module = llvm.parse_bitcode(bitcode)
+    defined = [function for function in module.functions if not function.is_declaration]
+    assert ["unreachable"] * 3 == [
+        i.opcode for function in defined for block in function.blocks for i in block.instructions
+    ]
 
 
 def test_an_entry_takes_tuples_apart_and_together() -> None:
