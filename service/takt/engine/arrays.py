@@ -19,6 +19,7 @@ from takt.policy.recent import Recent, recent_for
 Table = npt.NDArray[np.void]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Octets = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 
@@ -159,7 +160,7 @@ class Tables(NamedTuple):
 class Valued(NamedTuple):
     """What filters and model say of each row Q. Model arrays are float32 [Q, T, N, offers scored], axes perhaps 1."""
 
-    excluded: npt.NDArray[np.uint8]
+    excluded: Octets
     """uint8 [Q, O]: reason that needs no ledger, or 0."""
     value: Floats
     """float64 [Q, O]."""
@@ -212,10 +213,16 @@ class Scratch(NamedTuple):
     """int64 [2]: the row and the placement that `best` holds for; row -1 for none."""
     unknown: Ints
     """int64 [O]: offers whose best tonality is to be found."""
+    totals: Floats
+    """float64 [T, O]: `best` of the offer at each place of `verdicts.offers`."""
+    tops: Floats
+    """float64 [O]: the best of these at the timings that are open to the offer."""
+    top_timings: Ints
+    """int64 [O]: that timing; -1 if none is open."""
     taken: Bools
     """bool [O]: offered in this request already."""
     here: Bools
-    """bool [O]: offered in this spot already."""
+    """bool [O]: the offer at this place is offered in this spot already."""
     own_channel: Ints
     """int64 [H]: what the group at hand might add."""
     own_placement: Ints
@@ -245,6 +252,9 @@ def scratch_for(shelf: Shelf, n_groups: int, longest: int) -> Scratch:
         weighed=np.zeros(n_timings, np.bool_),
         weighed_for=np.array([-1, 0]),
         unknown=np.zeros(n_offers, np.int64),
+        totals=np.zeros((n_timings, n_offers)),
+        tops=np.zeros(n_offers),
+        top_timings=np.zeros(n_offers, np.int64),
         taken=np.zeros(n_offers, np.bool_),
         here=np.zeros(n_offers, np.bool_),
         own_channel=np.zeros(n_channels, np.int64),

@@ -19,6 +19,7 @@ from takt.engine.arrays import (
     Bools,
     Dials,
     Ints,
+    Octets,
     Picked,
     Scratch,
     Shelf,
@@ -203,9 +204,8 @@ def judge_totals(asked: Asked, terms: Terms, spot: Spot, r: int, verdicts: Verdi
             if w < 0 or totals.left[r, w] > 0:
                 continue
             for i in range(verdicts.size[0]):
-                o = verdicts.offers[i]
-                if totals.cover[k, spot.channel, o]:
-                    refuse_offer(terms, verdicts, t, o, CAP_TOTAL, totals.caps[k])
+                if totals.cover[k, spot.channel, verdicts.offers[i]]:
+                    refuse_offer(terms, verdicts, t, i, CAP_TOTAL, totals.caps[k])
 
 
 @kernel
@@ -294,6 +294,15 @@ def recall_for(
 
 
 @kernel
+def least_room(reasons: Octets, rooms: Ints, count: int) -> int:
+    """The least room among the first `count` offers that are allowed; more than `PLENTY` if none is."""
+    least = PLENTY + 1
+    for i in range(count):
+        least = min(least, rooms[i] if reasons[i] == 0 else PLENTY + 1)
+    return least
+
+
+@kernel
 def group_slack(
     asked: Asked,
     tables: Tables,
@@ -327,11 +336,10 @@ def group_slack(
         spot = judge(asked, tables, shelf, valued, terms, contacts, first, end, r, s, own, advised, scratch, picked)
         for j in range(verdicts.size[2]):
             t = verdicts.open[j]
-            for i in range(verdicts.size[0]):
-                o = verdicts.offers[i]
-                if verdicts.reason[t, o] == 0:
-                    picked.live[r] = True
-                    slack = min(slack, verdicts.timing[t]["room"], verdicts.room[t, o])
+            least = least_room(verdicts.reason[t], verdicts.room[t], verdicts.size[0])
+            if least <= PLENTY:
+                picked.live[r] = True
+                slack = min(slack, verdicts.timing[t]["room"], least)
         if s > asked.first_spot[r]:
             s -= 1
         elif r > begin:
@@ -445,59 +453,69 @@ def weigh(
                 scratch.tonality[t, o] = -1
                 scratch.unknown[unknown] = o
                 unknown += 1
-        if unknown == 0:
-            continue
         for n in range(tonalities.shape[0]):
-            if tonalities[n]:
+            if tonalities[n] and unknown > 0:
                 weigh_arm(valued, shelf, dials, q, h, t, n, treatments[n], unknown, scratch)
+        for i in range(verdicts.size[0]):
+            scratch.totals[t, i] = scratch.best[t, verdicts.offers[i]]
+
+
+@kernel
+def find_tops(scratch: Scratch) -> None:
+    """Find the best total of the offer at each place, and its timing, among those that caller, placement, policy allow.
+
+    Ties go to the earlier. Selects instead of branches, so that it is done for several places at once.
+    """
+    verdicts = scratch.verdicts
+    count = verdicts.size[0]
+    tops, timings = scratch.tops, scratch.top_timings
+    for i in range(count):
+        tops[i] = -np.inf
+        timings[i] = -1
+    for j in range(verdicts.size[2]):
+        t = verdicts.open[j]
+        reasons, totals = verdicts.reason[t], scratch.totals[t]
+        for i in range(count):
+            better = (reasons[i] == 0) & ((timings[i] < 0) | (totals[i] > tops[i]))
+            tops[i] = totals[i] if better else tops[i]
+            timings[i] = t if better else timings[i]
 
 
 @kernel
 def muster(scratch: Scratch) -> int:
-    """Line up what the next draw is among: silence first, then every offer that is live, with its best arm's total.
+    """Line up what the next draw is among: silence first, then the place of every offer that is live, with its top.
 
     Returns how many. An offer is live at a timing that caller, placement and policy allow.
     """
-    verdicts = scratch.verdicts
     scratch.choices[0] = SILENCE
     scratch.scores[0] = 0.0
     count = 1
-    for i in range(verdicts.size[0]):
-        o = verdicts.offers[i]
-        if scratch.here[o]:
-            continue
-        best = -np.inf
-        alive = False
-        for j in range(verdicts.size[2]):
-            t = verdicts.open[j]
-            if verdicts.reason[t, o] == 0:
-                alive = True
-                best = max(best, scratch.best[t, o])
-        if alive:
-            scratch.choices[count] = o
-            scratch.scores[count] = best
+    for i in range(scratch.verdicts.size[0]):
+        if scratch.top_timings[i] >= 0 and not scratch.here[i]:
+            scratch.choices[count] = i
+            scratch.scores[count] = scratch.tops[i]
             count += 1
     return count
 
 
 @kernel
-def shut(spot: Spot, t: int, o: int, verdicts: Verdicts) -> tuple[int, int]:
-    """Why offer `o` cannot be had at timing `t`, and the cap behind it or -1; reason 0 if it can."""
+def shut(spot: Spot, t: int, i: int, verdicts: Verdicts) -> tuple[int, int]:
+    """Why the offer at place `i` cannot be had at timing `t`, and the cap behind it or -1; reason 0 if it can."""
     if not spot.moments[t]["here"]:
         return TIMING_NOT_ALLOWED, -1
-    reason = int(verdicts.reason[t, o])
+    reason = int(verdicts.reason[t, i])
     verdict = verdicts.timing[t]
     if reason != 0 and (verdict["reason"] == 0 or reason < verdict["reason"]):
-        return reason, int(verdicts.cap[t, o])
+        return reason, int(verdicts.cap[t, i])
     return verdict["reason"], verdict["cap"]
 
 
 @kernel
-def furthest(spot: Spot, o: int, verdicts: Verdicts) -> tuple[int, int]:
-    """Why an offer that no timing is open to is out, and the cap behind it: the reason that came furthest."""
+def furthest(spot: Spot, i: int, verdicts: Verdicts) -> tuple[int, int]:
+    """Why an offer is out that no timing is open to, and the cap behind it: the reason that came furthest."""
     last, cap = 0, -1
     for t in range(spot.moments.shape[0]):
-        reason, by = shut(spot, t, o, verdicts)
+        reason, by = shut(spot, t, i, verdicts)
         if reason > last:
             last, cap = reason, by
     return last, cap
@@ -508,15 +526,11 @@ def close_off(spot: Spot, s: int, scratch: Scratch, picked: Picked) -> None:
     """Tell of offers that were allowed at first, and that earlier picks of the same spot have shut out since."""
     verdicts = scratch.verdicts
     for i in range(verdicts.size[0]):
-        o = verdicts.offers[i]
-        alive = False
-        for j in range(verdicts.size[2]):
-            alive = alive or verdicts.reason[verdicts.open[j], o] == 0
-        if alive:
+        if scratch.top_timings[i] >= 0:
             continue
-        cell = picked.cells[s, o]
+        cell = picked.cells[s, verdicts.offers[i]]
         if cell["reason"] == OUTRANKED:
-            cell["reason"], cell["cap"] = furthest(spot, o, verdicts)
+            cell["reason"], cell["cap"] = furthest(spot, i, verdicts)
 
 
 @kernel
@@ -526,20 +540,14 @@ def explain(spot: Spot, s: int, scratch: Scratch, picked: Picked) -> None:
     for i in range(verdicts.size[0]):
         o = verdicts.offers[i]
         cell = picked.cells[s, o]
-        best = -np.inf
-        best_timing = -1
-        for j in range(verdicts.size[2]):
-            t = verdicts.open[j]
-            if verdicts.reason[t, o] == 0 and (best_timing < 0 or scratch.best[t, o] > best):
-                best = scratch.best[t, o]
-                best_timing = t
-        if best_timing < 0:
-            cell["reason"], cell["cap"] = furthest(spot, o, verdicts)
+        t = scratch.top_timings[i]
+        if t < 0:
+            cell["reason"], cell["cap"] = furthest(spot, i, verdicts)
             continue
-        cell["reason"] = OUTRANKED if best > 0.0 else BELOW_SILENCE
-        cell["total"] = best
-        cell["timing"] = best_timing
-        cell["tonality"] = scratch.tonality[best_timing, o]
+        cell["reason"] = OUTRANKED if scratch.tops[i] > 0.0 else BELOW_SILENCE
+        cell["total"] = scratch.tops[i]
+        cell["timing"] = t
+        cell["tonality"] = scratch.tonality[t, o]
 
 
 @kernel
@@ -560,27 +568,27 @@ def advise(spot: Spot, s: int, count: int, scratch: Scratch, picked: Picked) -> 
         if not elsewhere or verdicts.timing[t]["reason"] != 0:
             continue
         for i in range(verdicts.size[0]):
-            o = verdicts.offers[i]
-            if verdicts.reason[t, o] == 0 and scratch.best[t, o] > best:
-                best = scratch.best[t, o]
-                result["advice_offer"] = o
+            if verdicts.reason[t, i] == 0 and scratch.totals[t, i] > best:
+                best = scratch.totals[t, i]
+                result["advice_offer"] = verdicts.offers[i]
                 result["advice_timing"] = t
                 result["advice_total"] = best
 
 
 @kernel
 def muster_arms(
-    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, o: int, scratch: Scratch
+    asked: Asked, shelf: Shelf, dials: Dials, valued: Valued, r: int, s: int, spot: Spot, i: int, scratch: Scratch
 ) -> int:
-    """Line up the arms of one offer: every timing that is allowed with every tonality that has a treatment."""
+    """Line up the arms of an offer: every timing that is allowed with every tonality that has a treatment."""
     request = asked.requests[r]
     q = asked.spots[s]["row"]
     n_tonalities = shelf.placement_tonalities.shape[1]
     verdicts = scratch.verdicts
+    o = verdicts.offers[i]
     count = 0
     for j in range(verdicts.size[2]):
         t = verdicts.open[j]
-        if verdicts.reason[t, o] != 0:
+        if verdicts.reason[t, i] != 0:
             continue
         for n in range(n_tonalities):
             treatment = shelf.treatment_of[spot.channel, request["address"], request["locale"], n, o]
@@ -651,6 +659,7 @@ def fill_spot(
     scratch.weighed[:] = False
     for k in range(slots):
         weigh(asked, shelf, dials, valued, r, s, spot, scratch)
+        find_tops(scratch)
         count = muster(scratch)
         if k == 0:
             explain(spot, s, scratch, picked)
@@ -664,13 +673,14 @@ def fill_spot(
         keep_floor(dials.silence_floor, count, scratch.chances)
         pick["offer_draw"] = uniform(seed, code, k, 0)
         chosen = draw(scratch.chances, count, pick["offer_draw"])
-        o = scratch.choices[chosen]
+        place = scratch.choices[chosen]
+        o = SILENCE if place == SILENCE else scratch.verdicts.offers[place]
         pick["offer"] = o
         pick["offer_propensity"] = scratch.chances[chosen]
         picked.results[s]["silence_propensity"] = scratch.chances[0]
         if o == SILENCE:
             break
-        count = muster_arms(asked, shelf, dials, valued, r, s, spot, o, scratch)
+        count = muster_arms(asked, shelf, dials, valued, r, s, spot, place, scratch)
         spread(
             dials.arm_rule,
             dials.arm_epsilon,
@@ -691,7 +701,7 @@ def fill_spot(
         end += 1
         picked.cells[s, o]["reason"] = 0
         scratch.taken[o] = True
-        scratch.here[o] = True
+        scratch.here[place] = True
         if k + 1 < slots:
             judge_timings(terms, contacts, first, end, scratch.recent, spot, nobody, scratch.verdicts)
             judge_group(terms, scratch.recent, spot, terms.offer_group[o], scratch.verdicts)

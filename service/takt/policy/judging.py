@@ -117,7 +117,7 @@ class Verdicts(NamedTuple):
     """What is judged, and the verdicts: filled anew for each spot, brought up to date after each pick."""
 
     offers: Ints
-    """int64 [O]: the offers that are judged, ascending, as many as `size` says."""
+    """int64 [O]: the offers that are judged, ascending, as many as `size` says: offer `offers[i]` has place `i`."""
     timings: Ints
     """int64 [T]: the timings that are judged, ascending."""
     open: Ints
@@ -127,11 +127,11 @@ class Verdicts(NamedTuple):
     timing: Table
     """`VERDICT` [T]: what holds for every offer alike."""
     reason: npt.NDArray[np.uint8]
-    """uint8 [T, O]: what holds for one offer."""
+    """uint8 [T, O]: what holds for the offer at each place. By place, so that they lie side by side, few as they be."""
     cap: Ints
-    """int64 [T, O]: the cap that refused, or -1."""
+    """int64 [T, O]: the cap that refused the offer at each place, or -1."""
     room: Ints
-    """int64 [T, O]."""
+    """int64 [T, O]: of the offer at each place."""
     counted: Ints
     """int64 [widest scope, T]: units in the window of the cap at hand."""
     ahead: npt.NDArray[np.bool_]
@@ -247,19 +247,16 @@ def refuse(verdict: np.void, reason: int, cap: int) -> None:
 
 
 @kernel
-def refuse_offer(terms: Terms, verdicts: Verdicts, t: int, o: int, reason: int, cap: int) -> None:
-    """Note a reason for one offer at one timing, unless an earlier one is noted already.
+def refuse_offer(terms: Terms, verdicts: Verdicts, t: int, i: int, reason: int, cap: int) -> None:
+    """Note a reason for the offer at place `i` at one timing, unless an earlier one is noted already.
 
     Of caps with one reason the first is told; before them one that allows none at all.
     """
-    noted = verdicts.reason[t, o]
-    if (
-        noted == 0
-        or reason < noted
-        or (reason == noted and cap < verdicts.cap[t, o] and verdicts.cap[t, o] != terms.barred_by[o])
-    ):
-        verdicts.reason[t, o] = reason
-        verdicts.cap[t, o] = cap
+    noted = verdicts.reason[t, i]
+    by = verdicts.cap[t, i]
+    if noted == 0 or reason < noted or (reason == noted and cap < by and by != terms.barred_by[verdicts.offers[i]]):
+        verdicts.reason[t, i] = reason
+        verdicts.cap[t, i] = cap
 
 
 @kernel
@@ -376,11 +373,11 @@ def judge_timings(
 
 
 @kernel
-def close(terms: Terms, c: int, t: int, o: int, left: int, adds: int, verdicts: Verdicts) -> None:
-    """Write what cap `c` has left for one offer at one timing."""
-    verdicts.room[t, o] = min(verdicts.room[t, o], max(left - adds, 0))
+def close(terms: Terms, c: int, t: int, i: int, left: int, adds: int, verdicts: Verdicts) -> None:
+    """Write what cap `c` has left for the offer at place `i` at one timing."""
+    verdicts.room[t, i] = min(verdicts.room[t, i], max(left - adds, 0))
     if left <= 0:
-        refuse_offer(terms, verdicts, t, o, CAP_PROFILE + 10 * terms.caps[c]["scope"], c)
+        refuse_offer(terms, verdicts, t, i, CAP_PROFILE + 10 * terms.caps[c]["scope"], c)
 
 
 @kernel
@@ -441,7 +438,51 @@ def suppress(terms: Terms, contacts: Contacts, i: int, spot: Spot, verdicts: Ver
         for j in range(verdicts.size[1]):
             t = verdicts.timings[j]
             if entry["ends_us"] > spot.moments[t]["time_us"]:
-                refuse_offer(terms, verdicts, t, o, SUPPRESSED, -1)
+                refuse_offer(terms, verdicts, t, k, SUPPRESSED, -1)
+
+
+@kernel
+def begin_offers(terms: Terms, spot: Spot, own: Own, verdicts: Verdicts) -> None:
+    """Write the verdicts that hold whatever is in the ledger: what caps say of an offer at all, and its validity's end.
+
+    All timings have the same, but for those at which an offer is not valid any more; so what is looked up for each
+    offer is looked up once, and the rest is copied.
+    """
+    offers = verdicts.size[0]
+    begin = verdicts.timings[0]
+    latest_us = spot.moments[begin]["time_us"]
+    for j in range(1, verdicts.size[1]):
+        latest_us = max(latest_us, spot.moments[verdicts.timings[j]]["time_us"])
+    reasons, caps, rooms = verdicts.reason[begin], verdicts.cap[begin], verdicts.room[begin]
+    ending = 0
+    for i in range(offers):
+        o = verdicts.offers[i]
+        room = PLENTY
+        if terms.group_limit[o] < PLENTY:
+            room = max(terms.group_limit[o] - own.entries, 0)
+        if terms.offer_limit[o] < PLENTY:
+            room = min(room, max(terms.offer_limit[o] - own.same_offer, 0))
+        rooms[i] = room
+        by = terms.barred_by[o]
+        caps[i] = by
+        reasons[i] = 0 if by < 0 else CAP_PROFILE + 10 * terms.caps[by]["scope"]
+        ending += terms.valid_until_us[o] <= latest_us
+    for j in range(1, verdicts.size[1]):
+        t = verdicts.timings[j]
+        for i in range(offers):
+            verdicts.reason[t, i] = reasons[i]
+        for i in range(offers):
+            verdicts.cap[t, i] = caps[i]
+        for i in range(offers):
+            verdicts.room[t, i] = rooms[i]
+    if ending == 0:
+        return
+    for j in range(verdicts.size[1]):
+        t = verdicts.timings[j]
+        for i in range(offers):
+            if spot.moments[t]["time_us"] >= terms.valid_until_us[verdicts.offers[i]]:
+                verdicts.reason[t, i] = TIMING_PASSED
+                verdicts.cap[t, i] = -1
 
 
 @kernel
@@ -450,21 +491,9 @@ def judge_offers(terms: Terms, contacts: Contacts, recent: Recent, spot: Spot, o
 
     A key that the ledger does not name is unused: all its cap can do is to allow none at all, and to bound the room.
     """
-    for k in range(verdicts.size[0]):
-        o = verdicts.offers[k]
-        room = PLENTY
-        if terms.group_limit[o] < PLENTY:
-            room = max(terms.group_limit[o] - own.entries, 0)
-        if terms.offer_limit[o] < PLENTY:
-            room = min(room, max(terms.offer_limit[o] - own.same_offer, 0))
-        by = terms.barred_by[o]
-        reason = 0 if by < 0 else CAP_PROFILE + 10 * terms.caps[by]["scope"]
-        for j in range(verdicts.size[1]):
-            t = verdicts.timings[j]
-            passed = spot.moments[t]["time_us"] >= terms.valid_until_us[o]
-            verdicts.room[t, o] = room
-            verdicts.reason[t, o] = TIMING_PASSED if passed else reason
-            verdicts.cap[t, o] = -1 if passed else by
+    if verdicts.size[1] == 0:
+        return
+    begin_offers(terms, spot, own, verdicts)
     for i in range(recent.size[1]):
         suppress(terms, contacts, recent.suppressions[i], spot, verdicts)
     for c in range(terms.caps.shape[0]):
@@ -482,7 +511,7 @@ def judge_offers(terms: Terms, contacts: Contacts, recent: Recent, spot: Spot, o
                 continue
             for j in range(verdicts.size[1]):
                 t = verdicts.timings[j]
-                close(terms, c, t, o, cap["limit"] - verdicts.counted[key, t], adds, verdicts)
+                close(terms, c, t, k, cap["limit"] - verdicts.counted[key, t], adds, verdicts)
         for k in range(named):
             verdicts.seen[verdicts.named[k]] = False
 
@@ -501,6 +530,5 @@ def judge_group(terms: Terms, recent: Recent, spot: Spot, group: int, verdicts: 
             if left > 0:
                 continue
             for k in range(verdicts.size[0]):
-                o = verdicts.offers[k]
-                if terms.offer_group[o] == group:
-                    close(terms, c, t, o, left, 0, verdicts)
+                if terms.offer_group[verdicts.offers[k]] == group:
+                    close(terms, c, t, k, left, 0, verdicts)
