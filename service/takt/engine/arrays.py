@@ -213,6 +213,18 @@ class Scratch(NamedTuple):
     """int64 [2]: the row and the placement that `best` holds for; row -1 for none."""
     unknown: Ints
     """int64 [O]: offers whose best tonality is to be found."""
+    column: Ints
+    """int64 [O]: for each of them its column in the model's answer."""
+    value: Floats
+    """float64 [O]: its value, where the model has none."""
+    weight: Floats
+    lever: Floats
+    shown: Bools
+    """bool [N, O]: it can be shown in the tonality."""
+    highest: Floats
+    """float64 [O]: its best total so far at the timing at hand."""
+    highest_tonality: Ints
+    """int64 [O]: in this tonality."""
     totals: Floats
     """float64 [T, O]: `best` of the offer at each place of `verdicts.offers`."""
     tops: Floats
@@ -252,6 +264,13 @@ def scratch_for(shelf: Shelf, n_groups: int, longest: int) -> Scratch:
         weighed=np.zeros(n_timings, np.bool_),
         weighed_for=np.array([-1, 0]),
         unknown=np.zeros(n_offers, np.int64),
+        column=np.zeros(n_offers, np.int64),
+        value=np.zeros(n_offers),
+        weight=np.zeros(n_offers),
+        lever=np.zeros(n_offers),
+        shown=np.zeros((n_tonalities, n_offers), np.bool_),
+        highest=np.zeros(n_offers),
+        highest_tonality=np.zeros(n_offers, np.int64),
         totals=np.zeros((n_timings, n_offers)),
         tops=np.zeros(n_offers),
         top_timings=np.zeros(n_offers, np.int64),

@@ -354,22 +354,29 @@ def group_slack(
 
 
 @kernel
-def weigh_arm(
-    valued: Valued,
-    shelf: Shelf,
-    dials: Dials,
-    q: int,
-    h: int,
-    t: int,
-    n: int,
-    treatments: Ints,
-    unknown: int,
-    scratch: Scratch,
-) -> None:
-    """Reckon the totals of tonality `n` at timing `t` for offers that have a treatment in it, and keep the better.
+def look_up(valued: Valued, shelf: Shelf, q: int, treatments: Ints, unknown: int, scratch: Scratch) -> None:
+    """Put side by side what the totals of the first `unknown` offers of `scratch.unknown` are reckoned from on row `q`.
 
-    As `arm_total` for each, with all that does not depend on the offer looked up once. `treatments` is int64 [O]; the
-    offers are the first of `scratch.unknown`, so many.
+    `treatments` is int64 [N, O].
+    """
+    for i in range(unknown):
+        o = scratch.unknown[i]
+        scratch.column[i] = valued.column[o]
+        scratch.value[i] = valued.value[q, o]
+        scratch.weight[i] = valued.weight[q, o]
+        scratch.lever[i] = shelf.lever[o]
+        for n in range(treatments.shape[0]):
+            scratch.shown[n, i] = treatments[n, o] >= 0 and n >= scratch.first_tonality[o]
+
+
+@kernel
+def weigh_arm(
+    valued: Valued, shelf: Shelf, dials: Dials, q: int, h: int, t: int, n: int, unknown: int, scratch: Scratch
+) -> None:
+    """Reckon the totals of tonality `n` at timing `t` for offers that are looked up, and keep those that are better.
+
+    As `arm_total` for each. Selects instead of branches where only acceptances differ from offer to offer, as for most
+    models, so that several offers are reckoned at once.
     """
     shape = valued.acceptance.shape
     acceptances = valued.acceptance[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
@@ -379,38 +386,52 @@ def weigh_arm(
     reactions = valued.reaction[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
     shape = valued.model_value.shape
     model_values = valued.model_value[along(shape[0], q), along(shape[1], t), along(shape[2], n)]
-    # 0 where one element stands for every column
-    of_acceptance, of_baseline = min(acceptances.shape[0] - 1, 1), min(baselines.shape[0] - 1, 1)
-    of_reaction, of_value = min(reactions.shape[0] - 1, 1), min(model_values.shape[0] - 1, 1)
-    values, weights = valued.value[q], valued.weight[q]
     pressure_here = valued.pressure[q, t]
     cost = shelf.contact_cost[h]
-    best, tonality = scratch.best[t], scratch.tonality[t]
+    shown, highest, tonality = scratch.shown[n], scratch.highest, scratch.highest_tonality
+    # 0 where one element stands for every column
+    of_acceptance = min(acceptances.shape[0] - 1, 1)
+    if baselines.shape[0] + reactions.shape[0] + model_values.shape[0] == 3 and dials.exponent == 1.0:
+        reaction = pressure_here if np.isnan(reactions[0]) else float(reactions[0])
+        is_valued = not np.isnan(model_values[0])
+        for i in range(unknown):
+            score = total(
+                float(acceptances[scratch.column[i] * of_acceptance]),
+                1.0,
+                float(baselines[0]),
+                float(model_values[0]) if is_valued else scratch.value[i],
+                scratch.weight[i],
+                scratch.lever[i],
+                dials.annoyance_cost,
+                reaction,
+                cost,
+            )
+            better = shown[i] & (score > highest[i])
+            highest[i] = score if better else highest[i]
+            tonality[i] = n if better else tonality[i]
+        return
+    of_baseline, of_reaction = min(baselines.shape[0] - 1, 1), min(reactions.shape[0] - 1, 1)
+    of_value = min(model_values.shape[0] - 1, 1)
     for i in range(unknown):
-        o = scratch.unknown[i]
-        if treatments[o] < 0 or n < scratch.first_tonality[o]:
+        if not shown[i]:
             continue
-        column = valued.column[o]
+        column = scratch.column[i]
         value = float(model_values[column * of_value])
-        if np.isnan(value):
-            value = values[o]
         reaction = float(reactions[column * of_reaction])
-        if np.isnan(reaction):
-            reaction = pressure_here
         score = total(
             float(acceptances[column * of_acceptance]),
             dials.exponent,
             float(baselines[column * of_baseline]),
-            value,
-            weights[o],
-            shelf.lever[o],
+            scratch.value[i] if np.isnan(value) else value,
+            scratch.weight[i],
+            scratch.lever[i],
             dials.annoyance_cost,
-            reaction,
+            pressure_here if np.isnan(reaction) else reaction,
             cost,
         )
-        if score > best[o]:
-            best[o] = score
-            tonality[o] = n
+        if score > highest[i]:
+            highest[i] = score
+            tonality[i] = n
 
 
 @kernel
@@ -440,22 +461,31 @@ def weigh(
         scratch.best[:] = np.nan
         scratch.weighed_for[0] = q
         scratch.weighed_for[1] = spot.placement
+    looked_up = -1
     for j in range(verdicts.size[1]):
         t = verdicts.timings[j]
         if scratch.weighed[t] or verdicts.timing[t]["reason"] != 0:
             continue
         scratch.weighed[t] = True
         unknown = 0
+        changed = False
         for i in range(verdicts.size[0]):
             o = verdicts.offers[i]
             if np.isnan(scratch.best[t, o]):
-                scratch.best[t, o] = -np.inf
-                scratch.tonality[t, o] = -1
+                changed = changed or looked_up <= unknown or scratch.unknown[unknown] != o
                 scratch.unknown[unknown] = o
+                scratch.highest[unknown] = -np.inf
+                scratch.highest_tonality[unknown] = -1
                 unknown += 1
+        if changed:  # as a rule the offers are those of the timing before
+            look_up(valued, shelf, q, treatments, unknown, scratch)
+            looked_up = unknown
         for n in range(tonalities.shape[0]):
             if tonalities[n] and unknown > 0:
-                weigh_arm(valued, shelf, dials, q, h, t, n, treatments[n], unknown, scratch)
+                weigh_arm(valued, shelf, dials, q, h, t, n, unknown, scratch)
+        for i in range(unknown):
+            scratch.best[t, scratch.unknown[i]] = scratch.highest[i]
+            scratch.tonality[t, scratch.unknown[i]] = scratch.highest_tonality[i]
         for i in range(verdicts.size[0]):
             scratch.totals[t, i] = scratch.best[t, verdicts.offers[i]]
 
