@@ -59,6 +59,15 @@ def test_commit_appends_and_logs(harness: Harness) -> None:
     assert [("decision", b"log r1")] == harness.log()
 
 
+def test_a_ledger_grows_to_any_length(harness: Harness) -> None:
+    """However long it is by then: what was there stays, what is new follows, and its header counts it."""
+    contacts = [contact(decision=n, time_us=NOW_US - 90 * SECOND_US + n) for n in range(90)]
+    for n in range(0, 90, 3):
+        asked = group("p", entry(f"r{n}", *contacts[n : n + 3]), appends=n)
+        assert [Commit.DONE] == [outcome.commit for outcome in harness.store.commit([asked])]
+        assert Ledger(appends=n + 3, entries=tuple(contacts[: n + 3])) == ledger_of(harness.store, "p")
+
+
 def test_what_is_begun_is_done_whoever_waits(harness: Harness) -> None:
     """Calls that are under way at once on one thread each get their own answer, in whatever order they are waited for.
 

@@ -2,7 +2,7 @@
 --
 -- A version's meaning and arguments never change: what changes gets a new version beside the old one, so that servers of
 -- both can run at once. A correction that changes neither raises the revision, and the higher revision stays loaded.
--- revision: 9
+-- revision: 10
 --
 -- Every function takes a batch of units. KEYS: a fixed number per unit. ARGV: time given instead of the server's (int64
 -- microseconds, 0 = the server's) with the retention of ids (int64 microseconds); the marker; then one frame per unit.
@@ -98,6 +98,18 @@ local function write(key, gate, appends, trimmed_before, state, rest, entries)
         redis.call('SET', key, ledger, 'PX', SNAPSHOT_LIMIT_MS)
     else
         redis.call('SET', key, ledger) -- exact, where APPEND would over-allocate
+    end
+end
+
+-- Writes a ledger with further entries behind those that it has, which stay as they are. Every string that is made here
+-- is copied and hashed as a whole: a long ledger is put together once, and its header written over it.
+local LONG = 1024
+local function extend(key, ledger, new, head)
+    if #ledger < LONG then
+        redis.call('SET', key, head .. string.sub(ledger, WIDTH + 1) .. new)
+    else
+        redis.call('SET', key, ledger .. new)
+        redis.call('SETRANGE', key, 0, head)
     end
 end
 
@@ -370,13 +382,15 @@ local function commit(batch, keys, at, frame, lapsed)
             return fresh(CONFLICT)
         end
         if new ~= '' then
-            local entries
             local rest = rest_of(ledger)
             local fits = #ledger + #new <= (max_entries + 1) * WIDTH
             if fits and (#ledger == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
-                entries = string.sub(ledger, WIDTH + 1)
+                write_contacts = function()
+                    local head = header(gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest)
+                    extend(ledger_key, ledger, new, head)
+                end
             else
-                entries = without(ended_before, ledger, WIDTH + 1, trim_before)
+                local entries = without(ended_before, ledger, WIDTH + 1, trim_before)
                 if #entries < #ledger - WIDTH then
                     trimmed_before = math.max(trimmed_before, trim_before)
                 end
@@ -389,9 +403,9 @@ local function commit(batch, keys, at, frame, lapsed)
                 if #entries + #new > max_entries * WIDTH then
                     return LEDGER_FULL
                 end
-            end
-            write_contacts = function()
-                write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest, entries .. new)
+                write_contacts = function()
+                    write(ledger_key, gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest, entries .. new)
+                end
             end
         end
     elseif has_moved(ledger_key) then
