@@ -208,6 +208,20 @@ def import_s(names: list[str]) -> float:
 
 def used_memory(store: RedisStore) -> int:
     """Bytes that the store says it uses for everything."""
-    (reply,) = store.wire.call("bench", [("INFO", "memory")])
-    fields: Mapping[str, str] = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-    return int(fields["used_memory"])
+    return int(_info(store, "memory")["used_memory"])
+
+
+def rewrite(store: RedisStore) -> None:
+    """Have the store write its file anew, and wait until it has."""
+    store.wire.call("bench", [("BGREWRITEAOF",)])
+    while True:
+        told = _info(store, "persistence")
+        if told["aof_rewrite_in_progress"] == told["aof_rewrite_scheduled"] == "0":
+            return
+        time.sleep(0.05)
+
+
+def _info(store: RedisStore, section: str) -> Mapping[str, str]:
+    """What the store says of itself."""
+    (reply,) = store.wire.call("bench", [("INFO", section)])
+    return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
