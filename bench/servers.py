@@ -213,12 +213,16 @@ def used_memory(store: RedisStore) -> int:
 
 def rewrite(store: RedisStore) -> None:
     """Have the store write its file anew, and wait until it has."""
-    store.wire.call("bench", [("BGREWRITEAOF",)])
-    while True:
-        told = _info(store, "persistence")
-        if told["aof_rewrite_in_progress"] == told["aof_rewrite_scheduled"] == "0":
-            return
+    if not _rewrites(store):  # it may have begun by itself
+        store.wire.call("bench", [("BGREWRITEAOF",)])
+    while _rewrites(store):
         time.sleep(0.05)
+
+
+def _rewrites(store: RedisStore) -> bool:
+    """Whether the store writes its file anew now, or will soon."""
+    told = _info(store, "persistence")
+    return told["aof_rewrite_in_progress"] != "0" or told["aof_rewrite_scheduled"] != "0"
 
 
 def _info(store: RedisStore, section: str) -> Mapping[str, str]:
