@@ -101,17 +101,10 @@ local function write(key, gate, appends, trimmed_before, state, rest, entries)
     end
 end
 
--- Writes a ledger with further entries behind those that it has, which stay as they are. Every string that is made here
--- is copied and hashed as a whole: a long ledger is put together once, and its header written over it.
+-- Bytes from which on a ledger is appended to in place, and only looked at as far as it has to be. What is read, put
+-- together and written as a whole is copied and hashed several times, and goes to the append-only file and to replicas.
+-- In place it may come to take twice its size, which is why the many short ones are written anew.
 local LONG = 1024
-local function extend(key, ledger, new, head)
-    if #ledger < LONG then
-        redis.call('SET', key, head .. string.sub(ledger, WIDTH + 1) .. new)
-    else
-        redis.call('SET', key, ledger .. new)
-        redis.call('SETRANGE', key, 0, head)
-    end
-end
 
 local function tightened(gate, now)
     return math.max(gate + 1, now)
@@ -121,9 +114,13 @@ local function state_of(ledger)
     return string.byte(ledger, 26)
 end
 
--- Whether the person was merged into another, without reading the whole ledger.
+-- Whether the person was merged into another, without reading the whole ledger. What is no ledger says nothing.
 local function has_moved(key)
-    return redis.pcall('GETRANGE', key, 25, 25) == string.char(MOVED)
+    local state = redis.pcall('GETRANGE', key, 25, 25)
+    if type(state) == 'table' and not string.find(message(state), 'WRONGTYPE', 1, true) then
+        error(state)
+    end
+    return state == string.char(MOVED)
 end
 
 -- Moves the gate of a ledger that is sound.
@@ -369,8 +366,13 @@ local function commit(batch, keys, at, frame, lapsed)
     end
     local write_contacts
     if compare == 1 or new ~= '' then
-        local ledger = redis.call('GET', ledger_key) or EMPTY
-        if not sound(ledger) then
+        local size = redis.call('STRLEN', ledger_key)
+        local long = size >= LONG
+        local ledger = redis.call('GETRANGE', ledger_key, 0, long and 2 * WIDTH - 1 or LONG - 1) -- or its beginning
+        if size == 0 then
+            size, ledger = WIDTH, EMPTY
+        end
+        if size % WIDTH ~= 0 or not sound(ledger) then
             return CORRUPT
         end
         local gate_now, appends_now, trimmed_before, _, state = struct.unpack('<i8i8i8BB', ledger)
@@ -383,13 +385,19 @@ local function commit(batch, keys, at, frame, lapsed)
         end
         if new ~= '' then
             local rest = rest_of(ledger)
-            local fits = #ledger + #new <= (max_entries + 1) * WIDTH
-            if fits and (#ledger == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
+            local fits = size + #new <= (max_entries + 1) * WIDTH
+            if fits and (size == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
                 write_contacts = function()
                     local head = header(gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest)
-                    extend(ledger_key, ledger, new, head)
+                    if long then
+                        redis.call('APPEND', ledger_key, new)
+                        redis.call('SETRANGE', ledger_key, 0, head)
+                    else
+                        redis.call('SET', ledger_key, head .. string.sub(ledger, WIDTH + 1) .. new)
+                    end
                 end
             else
+                ledger = long and redis.call('GET', ledger_key) or ledger
                 local entries = without(ended_before, ledger, WIDTH + 1, trim_before)
                 if #entries < #ledger - WIDTH then
                     trimmed_before = math.max(trimmed_before, trim_before)

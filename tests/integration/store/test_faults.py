@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
+import takt.redis
 from takt.clock import ManualClock
 from takt.domain.request import Identity
 from takt.errors import StoreError, StoreMarkerError
@@ -32,6 +33,9 @@ from takt.redis.wire import Address, Wire
 from tests.contract.building import contact, entry, group, mark, write
 from tests.integration.store.proxy import Proxy
 from tests.integration.store.test_round_trips import calls
+
+DOCS = Path(__file__).parents[3] / "docs" / "store.md"
+FUNCTIONS = Path(takt.redis.__file__).parent / "functions.lua"
 
 
 @contextlib.contextmanager
@@ -186,8 +190,32 @@ def test_scripts_stand_in_where_functions_are_forbidden(client: redis.Redis, add
 
 def permissions(*names: str) -> list[str]:
     """Rules of docs/store.md: nothing but these, and what the functions call."""
-    inside = "get set setrange hmget hset hexists del exists pttl pexpire xadd xrange"
-    return ["-@all", *(f"+{name}" for name in (*names, "mget", "time", "hgetall", "hsetnx", "info", *inside.split()))]
+    inside = documented_commands()
+    return ["-@all", *(f"+{name}" for name in (*names, "mget", "time", "hgetall", "hsetnx", "info", *inside))]
+
+
+def documented_commands() -> list[str]:
+    """What a user must be allowed whose functions are to run."""
+    found = re.search(r"what the functions call: `([a-z ]+)`", DOCS.read_text("utf-8"))
+    assert found
+    return found[1].split()
+
+
+def test_every_command_of_the_functions_is_documented() -> None:
+    """An administrator who allows what the docs list, and nothing else, is not surprised in mid-flight."""
+    called = set(re.findall(r"redis\.p?call\('([A-Z]+)'", FUNCTIONS.read_text("utf-8")))
+    assert sorted(name.lower() for name in called) == documented_commands()
+
+
+def test_a_permission_that_lacks_stops_commits(client: redis.Redis, address: Address) -> None:
+    """Whether somebody was merged away cannot be told without it, so nothing is committed for them."""
+    init_store(address)
+
+    with limited(client, address, *permissions("fcall", "function|load", "function|list"), "-getrange") as restricted:
+        store = RedisStore.open(restricted)
+        with pytest.raises(StoreError, match=r"getrange|can't run this command"):
+            store.commit([group("p", entry("r1"), compare=False, snapshot_us=store.fetch([]).now_us)])
+        store.close()
 
 
 @pytest.mark.parametrize(
@@ -327,17 +355,19 @@ def test_server_that_may_not_be_asked_is_used(client: redis.Redis, address: Addr
 
 def test_wrong_type_under_a_key_stops_one_person(client: redis.Redis, store: RedisStore) -> None:
     """Whatever another program wrote under one person's keys, the others' commits go through."""
-    names = ["profile", "ledger", "ids", "fine"]
+    names = ["profile", "ledger", "ids", "odd", "foreign", "fine"]
     now_us = store.fetch([]).now_us
     generation = now_us // store.marker.retention_us
     client.hset(store.keys_of("profile").profile, "x", "y")
     client.rpush(store.keys_of("ledger").ledger, "x")
     client.set(store.keys_of("ids").ids + b":%d" % generation, "x")
+    client.set(store.keys_of("odd").ledger, b"\1" * 1025)
+    client.set(store.keys_of("foreign").ledger, b"\2" * 2048)
 
     outcomes = store.commit([group(name, entry("r", contact()), appends=1, snapshot_us=now_us) for name in names[:1]])
     outcomes += store.commit([group(name, entry("r", contact()), snapshot_us=now_us) for name in names[1:]])
 
-    assert [Commit.CORRUPT, Commit.CORRUPT, Commit.CORRUPT, Commit.DONE] == [o.commit for o in outcomes]
+    assert [*[Commit.CORRUPT] * 5, Commit.DONE] == [o.commit for o in outcomes]
 
 
 def test_trimmed_log_forgets_the_record_only(client: redis.Redis, store: RedisStore) -> None:
