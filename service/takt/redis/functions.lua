@@ -368,9 +368,12 @@ local function commit(batch, keys, at, frame, lapsed)
     if compare == 1 or new ~= '' then
         local size = redis.call('STRLEN', ledger_key)
         local long = size >= LONG
-        local ledger = redis.call('GETRANGE', ledger_key, 0, long and 2 * WIDTH - 1 or LONG - 1) -- or its beginning
-        if size == 0 then
-            size, ledger = WIDTH, EMPTY
+        local ledger -- of a long one header and first entry
+        if long then
+            ledger = redis.call('GETRANGE', ledger_key, 0, 2 * WIDTH - 1)
+        else
+            ledger = redis.call('GET', ledger_key) or EMPTY
+            size = #ledger
         end
         if size % WIDTH ~= 0 or not sound(ledger) then
             return CORRUPT
