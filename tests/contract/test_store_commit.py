@@ -397,6 +397,23 @@ def test_ended_entries_go_when_new_ones_come(harness: Harness, oldest: LedgerEnt
     assert 2 == ledger.appends
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, 16, 31, 32, 48])
+def test_ledger_is_trimmed_when_an_eighth_of_it_has_ended(harness: Harness, length: int) -> None:
+    """Not for each contact that ends, which would be each commit; but then all goes that has ended, wherever it is."""
+    ended = contact(time_us=NOW_US - 40 * DAY_US)
+    for due in (False, True):
+        name, old = f"p{due}", length // 8 + due
+        live = [contact(decision=n) for n in range(length - old)]
+        entries = (*[ended] * old, *(live if len(live) < 2 else [*live[:-1], ended]))
+        harness.overwrite_ledger(name, Ledger(appends=length, entries=entries).pack())
+        (outcome,) = harness.store.commit([group(name, entry("r", contact(offer=9)), appends=length)])
+        assert Commit.DONE == outcome.commit
+        after = ledger_of(harness.store, name)
+        kept = tuple(one for one in entries if one != ended) if due else entries
+        assert (*kept, contact(offer=9)) == after.entries
+        assert (NOW_US - 35 * DAY_US if due else 0) == after.trimmed_before_us
+
+
 def test_refused_commit_trims_nothing(harness: Harness) -> None:
     """Nothing written means nothing, not even what could have been dropped."""
     ledger = Ledger(appends=2, entries=(contact(time_us=0), contact())).pack()

@@ -116,11 +116,11 @@ class Ledger:
     def with_room_for(self, count: int, max_entries: int, before_us: int, lapsed_before_us: int) -> Ledger:
         """Drop what ended before a moment, and remember that moment if anything was dropped.
 
-        Only where there is cause: the oldest entry has ended, or `count` more do not fit. If they do not fit even so,
-        drop the contacts that lapsed before a moment of their own, which is remembered too.
+        Only where there is cause: the entry has ended that is an eighth in, or `count` more do not fit. If they do not
+        fit even so, drop the contacts that lapsed before a moment of their own, which is remembered too.
         """
         fits = len(self.entries) + count <= max_entries
-        if fits and not (self.entries and self.entries[0].ended_before(before_us)):
+        if fits and not (self.entries and self.entries[len(self.entries) // 8].ended_before(before_us)):
             return self
         kept = tuple(entry for entry in self.entries if not entry.ended_before(before_us))
         trimmed = self

@@ -368,9 +368,9 @@ local function commit(batch, keys, at, frame, lapsed)
     if compare == 1 or new ~= '' then
         local size = redis.call('STRLEN', ledger_key)
         local long = size >= LONG
-        local ledger -- of a long one header and first entry
+        local ledger -- of a long one its header
         if long then
-            ledger = redis.call('GETRANGE', ledger_key, 0, 2 * WIDTH - 1)
+            ledger = redis.call('GETRANGE', ledger_key, 0, WIDTH - 1)
         else
             ledger = redis.call('GET', ledger_key) or EMPTY
             size = #ledger
@@ -389,7 +389,12 @@ local function commit(batch, keys, at, frame, lapsed)
         if new ~= '' then
             local rest = rest_of(ledger)
             local fits = size + #new <= (max_entries + 1) * WIDTH
-            if fits and (size == WIDTH or not ended_before(ledger, WIDTH + 1, trim_before)) then
+            local eighth = WIDTH * (1 + math.floor((size / WIDTH - 1) / 8)) -- where the entry begins that is an eighth in
+            local due = size > WIDTH and (
+                long and ended_before(redis.call('GETRANGE', ledger_key, eighth, eighth + WIDTH - 1), 1, trim_before)
+                or not long and ended_before(ledger, eighth + 1, trim_before)
+            )
+            if fits and not due then
                 write_contacts = function()
                     local head = header(gate_now, appends_now + #new / WIDTH, trimmed_before, state, rest)
                     if long then
