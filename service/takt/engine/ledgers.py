@@ -53,14 +53,13 @@ def is_whole(ledger: bytes) -> bool:
 @kernel
 def find(codes: Codes, code: int) -> int:
     """Catalog index of a ledger code, -1 for one that the catalog does not know."""
-    low, high = 0, codes.shape[0]
-    while low < high:
-        middle = (low + high) // 2
-        if codes[middle]["code"] < code:
-            low = middle + 1
-        else:
-            high = middle
-    return int(codes[low]["place"]) if low < codes.shape[0] and codes[low]["code"] == code else -1
+    last = codes.shape[0] - 1  # a power of two, less one
+    at = code & last
+    while codes[at]["code"] != code:
+        if codes[at]["code"] < 0:
+            return -1
+        at = (at + 1) & last
+    return int(codes[at]["place"])
 
 
 @kernel
