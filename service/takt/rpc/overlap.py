@@ -24,10 +24,10 @@ MOST_ON_THE_WAY: Final = 3
 """One that waits for its commit, one that is decided, one that is read for."""
 MOST_READING: Final = 2
 """Batches on the way that have not been decided: with more of them, all would come to commit together."""
-COMPANY: Final = 16
-"""Calls that must wait for another batch to be begun beside one."""
+COMPANY: Final = 8
+"""Calls that must wait for another batch to be begun beside one; half of what it may take if that is more."""
 LEAST_SHARE: Final = 32
-"""Calls that one batch may take whatever waits: what a batch costs in itself is worth it by then."""
+"""Calls from which on what a batch costs in itself is worth it: up to here there is no third batch beside two."""
 
 
 class Overlap(Generic[Calls, Answers]):
@@ -45,11 +45,15 @@ class Overlap(Generic[Calls, Answers]):
 
     def wanted(self, waiting: int, at_work: int) -> int:
         """How many of the calls that wait the next batch should take; 0 if none is to be begun now."""
+        there = waiting + at_work
+        third = -(-there // MOST_ON_THE_WAY)
+        if not self._on_the_way:
+            return min(self._max_batch, max(LEAST_SHARE, third))
+        share = max(COMPANY, min(LEAST_SHARE, -(-there // 2)), third)
         full = len(self._on_the_way) == MOST_ON_THE_WAY or self._reading == MOST_READING
-        if self._on_the_way and (full or waiting < COMPANY):
+        if full or waiting < max(COMPANY, share // 2):
             return 0
-        share = -(-(waiting + at_work) // MOST_ON_THE_WAY)
-        return min(self._max_batch, max(LEAST_SHARE, share))
+        return min(self._max_batch, share)
 
     def begin(self, calls: Calls, steps: Steps[Answers]) -> tuple[Calls, Answers] | None:
         """Take a batch's first step; the batch with its answers if that was all."""
