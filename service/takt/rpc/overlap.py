@@ -49,9 +49,9 @@ class Overlap(Generic[Calls, Answers]):
         third = -(-there // MOST_ON_THE_WAY)
         if not self._on_the_way:
             return min(self._max_batch, max(LEAST_SHARE, third))
-        share = max(COMPANY, min(LEAST_SHARE, -(-there // 2)), third)
+        share = max(COMPANY, min(LEAST_SHARE, -(-3 * there // 5)), third)
         full = len(self._on_the_way) == MOST_ON_THE_WAY or self._reading == MOST_READING
-        if full or waiting < max(COMPANY, share // 2):
+        if full or waiting < max(COMPANY, min(share, LEAST_SHARE) // 2):
             return 0
         return min(self._max_batch, share)
 

@@ -47,9 +47,10 @@ def test_what_need_not_wait_is_done_at_once() -> None:
         (0, 3 * LEAST_SHARE + 1, 0, LEAST_SHARE + 1),  # so that three batches are alike
         (1, COMPANY - 1, 1, 0),  # a few wait until nothing is on the way
         (1, COMPANY, 1, COMPANY),
-        (1, 16, 16, 16),  # a half, as long as that is not too much
+        (1, 16, 16, 20),  # somewhat more than a half, as long as that is not too much
         (1, 15, 49, 0),  # and not before there are half as many
         (1, 16, 48, LEAST_SHARE),
+        (1, 16, 240, 86),
         (2, 60, 180, 80),
         (2, 1_000, 256, 128),  # and none is too large
         (MOST_ON_THE_WAY, 1_000, 384, 0),
