@@ -189,7 +189,7 @@ class EmbeddedServer:
             "appendfsync": self._fsync,
             "aof-load-truncated": "yes",  # of a commit that was cut short nothing is kept; it was never answered
             "save": "",
-            "auto-aof-rewrite-min-size": "512mb",
+            "auto-aof-rewrite-min-size": "1gb",
             "rdbcompression": "no",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
