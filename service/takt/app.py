@@ -38,8 +38,6 @@ from takt.engine.profiles import Profiles
 from takt.engine.totals import keep_up
 from takt.errors import ModelError, StoreError, StoreMarkerError
 from takt.features.section import FeatureType, Section
-from takt.kernel import load_compiler
-from takt.loading import for_good
 from takt.model.onnx import load_scorer
 from takt.model.prior import ConstantScorer
 from takt.observation import logs
@@ -113,8 +111,6 @@ async def serve(
     _log.info("starting", version=__version__, workspace=str(settings.workspace))
     stop = stop or asyncio.Event()
     token = read_secret(settings.admin_token_file, "admin_token_file") if settings.admin_token_file else None
-    with for_good():
-        load_compiler()
     with ExitStack() as closing:
         tls = read_tls(settings)
         metrics = Metrics()

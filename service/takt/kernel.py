@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_type_hints
 
@@ -83,22 +82,50 @@ if CACHED:
 F = TypeVar("F", bound="Callable[..., object]")
 
 
-class _WithoutBodies(CompileResultCacheImpl):
-    """Keeps an entry without its intermediate code, which is there for kernels that would call it.
+class _Kept(CompileResultCacheImpl):
+    """Keeps a kernel without the environments of numba's own functions in it.
+
+    They are there for the texts of errors that such a function raises, which none does here, and each would load the
+    module that it comes from: together two hundred, which only a compiler needs.
+    """
+
+    def reduce(self, cres: Any) -> Any:
+        """What is kept of a compiled kernel."""
+        *kept, environments = super().reduce(cres)  # type: ignore[no-untyped-call]
+        ours = tuple(e for e in environments if not str(e.globals.get("__name__")).startswith("numba."))
+        return (*kept, ours)
+
+
+class _KeptEntry(_Kept):
+    """Keeps an entry without its intermediate code as well, which is there for kernels that would call it.
 
     None does. Reading that code took three quarters of the time that loading a kernel takes, and megabytes.
     """
 
     def reduce(self, cres: Any) -> Any:
         """What is kept of a compiled entry."""
-        (name, kind, (machine_code, bitcode)), *rest = super().reduce(cres)  # type: ignore[no-untyped-call]
+        (name, kind, (machine_code, bitcode)), *rest = super().reduce(cres)
         return ((name, kind, (machine_code, _names_alone(bitcode))), *rest)
 
 
-class _EntryCache(FunctionCache):
+class _Cache(FunctionCache):
+    """Where a kernel is kept, from where it is loaded without the compiler."""
+
+    _impl_class = _Kept
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What is kept for a signature, or None.
+
+        numba's own makes its compiler ready first, also where nothing is left to compile: 0.1 s.
+        """
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
+class _EntryCache(_Cache):
     """Where an entry is kept."""
 
-    _impl_class = _WithoutBodies
+    _impl_class = _KeptEntry
 
 
 def _names_alone(bitcode: bytes) -> bytes:
@@ -125,6 +152,8 @@ def kernel(function: F) -> F:
     Kernels are inlined where they are called: else each call would copy every word of every array that it is handed.
     """
     made = _compiled(function)
+    if CACHED:
+        made._cache = _Cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
     typed, unliteral = made.get_call_template, cast("Callable[[types.Type], types.Type]", types.unliteral)
 
     def call_template(arguments: Sequence[types.Type], named: Mapping[str, types.Type]) -> object:
@@ -173,24 +202,3 @@ def entry(function: F) -> F:
     call.py_func, call.compiled, call.tuples = function, compiled, tuple(tuples.values())
     scope["compiled"] = compiled
     return cast("F", call)
-
-
-@kernel
-def _nothing() -> None:
-    """Do nothing."""
-
-
-def load_compiler() -> None:
-    """Load what numba leaves until its first kernel: a hundred modules, and the registry of what it can compile.
-
-    Where scipy is there, numba would also load its linear algebra, which no kernel uses: 0.17 s and 13 MB.
-    """
-    unless = "scipy.linalg"
-    if unless in sys.modules:
-        _nothing()
-        return
-    sys.modules[unless] = None  # type: ignore[assignment]  # what import takes for: there is none
-    try:
-        _nothing()
-    finally:
-        del sys.modules[unless]

@@ -13,7 +13,7 @@ from takt.decisionlog.codec import ProtobufCodec
 from takt.domain.request import DecideRequest, PlacementAsk
 from takt.engine.engine import Engine
 from takt.engine.force import force
-from takt.kernel import CACHED, cache_directory, load_compiler
+from takt.kernel import CACHED, cache_directory
 from takt.memory.store import MemoryStore
 from takt.model.prior import ConstantScorer
 from takt.ports import NullMeter
@@ -36,7 +36,6 @@ def compile_kernels() -> None:
     installation, or for the building of an image: set TAKT_KERNEL_CACHE there and where the service runs.
     """  # noqa: D301 - the \b are click's: keep these lines as they are
     begun = time.monotonic()
-    load_compiler()
     decide_once()
     where = f"kept in {cache_directory()}" if CACHED else f"not kept: {cache_directory()} cannot be written to"
     click.echo(f"compiled in {time.monotonic() - begun:.0f} s, {where}")
