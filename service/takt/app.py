@@ -38,6 +38,7 @@ from takt.engine.profiles import Profiles
 from takt.engine.totals import keep_up
 from takt.errors import ModelError, StoreError, StoreMarkerError
 from takt.features.section import FeatureType, Section
+from takt.loading import for_good
 from takt.model.onnx import load_scorer
 from takt.model.prior import ConstantScorer
 from takt.observation import logs
@@ -114,17 +115,16 @@ async def serve(
     with ExitStack() as closing:
         tls = read_tls(settings)
         metrics = Metrics()
-        parts = closing.enter_context(open_parts(settings, metrics, clock))
-        exposed = expose(settings.metrics_listen, metrics, closing)
-        edge = make_edge(settings, parts, metrics, tls=tls, token=token, shared=shared)
-        if shared:
-            await make_ready(edge, parts)
-        listening = replace(await edge.servers.start(settings.listen, settings.admin_listen), metrics=exposed)
-        if not shared:
-            await make_ready(edge, parts)
-        # what was loaded so far stays for good: later collections need not look at it
-        gc.collect()
-        gc.freeze()
+        with for_good():
+            parts = closing.enter_context(open_parts(settings, metrics, clock))
+            exposed = expose(settings.metrics_listen, metrics, closing)
+            edge = make_edge(settings, parts, metrics, tls=tls, token=token, shared=shared)
+            if shared:
+                await make_ready(edge, parts)
+            listening = replace(await edge.servers.start(settings.listen, settings.admin_listen), metrics=exposed)
+            if not shared:
+                await make_ready(edge, parts)
+            gc.collect()  # what was made on the way, and is not needed any more
         give_back()
         async with told_by_signals(stop):  # from here on somebody may be served, who is not to be cut off
             await edge.servers.ready()
