@@ -137,9 +137,12 @@ def _names_alone(bitcode: bytes) -> bytes:
     return alone
 
 
-def _compiled(function: Callable[..., object]) -> Any:
-    """A function as numba compiles it on its first call."""
-    return numba.njit(cache=CACHED, nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[call-overload]
+def _compiled(function: Callable[..., object], cache: type[_Cache]) -> Any:
+    """A function as numba compiles it on its first call, unless it is kept."""
+    made: Any = numba.njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[call-overload]
+    if CACHED:
+        made._cache = cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
+    return made
 
 
 def kernel(function: F) -> F:
@@ -151,9 +154,7 @@ def kernel(function: F) -> F:
 
     Kernels are inlined where they are called: else each call would copy every word of every array that it is handed.
     """
-    made = _compiled(function)
-    if CACHED:
-        made._cache = _Cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
+    made = _compiled(function, _Cache)
     typed, unliteral = made.get_call_template, cast("Callable[[types.Type], types.Type]", types.unliteral)
 
     def call_template(arguments: Sequence[types.Type], named: Mapping[str, types.Type]) -> object:
@@ -196,9 +197,7 @@ def entry(function: F) -> F:
     )
     scope |= tuples
     exec(compile(source, function.__code__.co_filename, "exec"), scope)  # noqa: S102  what is run is written here
-    call, compiled = scope["call"], _compiled(scope[name])
-    if CACHED:
-        compiled._cache = _EntryCache(compiled.py_func)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
+    call, compiled = scope["call"], _compiled(scope[name], _EntryCache)
     call.py_func, call.compiled, call.tuples = function, compiled, tuple(tuples.values())
     scope["compiled"] = compiled
     return cast("F", call)

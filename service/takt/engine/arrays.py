@@ -218,7 +218,9 @@ class Scratch(NamedTuple):
     value: Floats
     """float64 [O]: its value, where the model has none."""
     weight: Floats
+    """float64 [O]."""
     lever: Floats
+    """float64 [O]."""
     shown: Bools
     """bool [N, O]: it can be shown in the tonality."""
     highest: Floats

@@ -25,9 +25,9 @@ MOST_ON_THE_WAY: Final = 3
 MOST_READING: Final = 2
 """Batches on the way that have not been decided: with more of them, all would come to commit together."""
 COMPANY: Final = 8
-"""Calls that must wait for another batch to be begun beside one; half of what it may take if that is more."""
+"""Calls that must wait for another batch to be begun beside one; where there are many, half of `LEAST_SHARE`."""
 LEAST_SHARE: Final = 32
-"""Calls from which on what a batch costs in itself is worth it: up to here there is no third batch beside two."""
+"""Calls from which on what a batch costs in itself is worth it; one alone takes so many whatever else comes."""
 
 
 class Overlap(Generic[Calls, Answers]):
