@@ -141,7 +141,7 @@ def _compiled(function: Callable[..., object], cache: type[_Cache]) -> Any:
     """A function as numba compiles it on its first call, unless it is kept."""
     made: Any = numba.njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)  # type: ignore[call-overload]
     if CACHED:
-        made._cache = cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001 - has no other way in
+        made._cache = cache(function)  # noqa: SLF001 - has no other way in
     return made
 
 
