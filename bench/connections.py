@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from bench import frames
 from bench.frames import STAMP_DIGITS, Ints, Tally
@@ -18,8 +18,7 @@ BUFFER: Final = 4 << 20
 READ: Final = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """What all connections of one run share."""
 
     messages: Messages

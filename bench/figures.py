@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+
+class Bar(Struct, frozen=True):
     """What a figure has to reach."""
 
     least: bool
@@ -55,8 +55,7 @@ BARS: Final[Mapping[str, Bar]] = {
 """Every figure that has a bar, in the order of the table."""
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """What was measured so far, by name: one value per round."""
 
     rounds: dict[str, list[float]] = field(default_factory=dict)

@@ -17,12 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 import numpy as np
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from bench import frames
 from bench.connections import Http1, Http2, Run
@@ -42,8 +43,7 @@ TICK_S: Final = 0.0005
 TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What to ask, of whom, and how hard."""
 
     address: str
@@ -69,8 +69,7 @@ class Job:
     """Processes whose use of the processor is told, by what they are called."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What one run showed."""
 
     per_second: float
@@ -260,7 +259,7 @@ class Generator:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - pipes were asked for
         assert stdout is not None  # noqa: S101
-        stdin.write(json.dumps({**asdict(job), "number": self._number}) + "\n")
+        stdin.write(json.dumps({**to_builtins(job), "number": self._number}) + "\n")
         stdin.flush()
         line = stdout.readline()
         if not line:
@@ -290,7 +289,7 @@ def main() -> None:
     frames.prepare()
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(asdict(run(Job(**json.loads(line))))), flush=True)
+        print(json.dumps(to_builtins(run(Job(**json.loads(line))))), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from bench.frames import STAMP_DIGITS, Bytes, Ints
 
@@ -15,8 +15,7 @@ STAMP: Final = b"0" * STAMP_DIGITS
 """Stands in a request where the number of its call is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Messages:
+class Messages(Struct, frozen=True):
     """Serialised requests, end to end."""
 
     bodies: Bytes

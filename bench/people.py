@@ -7,12 +7,12 @@ take an hour.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
 
 from bench.workspace import DERIVED, PLACEMENTS
 from takt.catalog.snapshot import Catalog
@@ -90,8 +90,7 @@ def _set(store: RedisStore, pairs: Iterator[tuple[bytes, bytes]]) -> None:
         store.wire.call("bench", [("MSET", *(word for pair in part for word in pair))])
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """Makes ledgers of contacts that people had before the run."""
 
     catalog: Catalog

@@ -11,10 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from rich.console import Console
 
 from bench import peering
@@ -40,8 +41,7 @@ OFFERS_TOLERANCE: Final = 0.15
 """Offers per decision may differ by so much between the first round and the last."""
 
 
-@dataclass(slots=True)
-class Bench:
+class Bench(Struct):
     """One run of the bench."""
 
     generator: Generator

@@ -10,10 +10,10 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from takt.redis.embedded import EmbeddedServer, embedded_store_id
@@ -70,8 +70,7 @@ def kept(folder: Path) -> Iterator[tuple[EmbeddedServer, RedisStore]]:
             store.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """The service under test."""
 
     address: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from bench import bundle, people, servers, workspace
 from bench.messages import STAMP, Messages
@@ -29,8 +29,7 @@ REWRITTEN_AT: Final = 128 * 1024 * 1024
 PAGES: Final = ("home", "recipes", "store_finder")
 
 
-@dataclass(slots=True)
-class Stand:
+class Stand(Struct):
     """Everything behind the front ends of one scene."""
 
     folder: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bench import empty, servers
 from bench.messages import Messages
@@ -13,8 +14,7 @@ from bench.servers import DECIDE, DECIDE_STREAM, Serving
 from bench.stand import Stand
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Something that is put under load."""
 
     name: str

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import yaml
+from msgspec import Struct
 
 from takt.catalog.snapshot import Catalog
 from takt.catalog.workspace import load_workspace
@@ -45,8 +45,7 @@ CAPS: Final = (
 """The first so many are in force. None looks further back than 28 days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """What a catalog is made of."""
 
     offers: int = 100

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,8 @@ from uuid import uuid4
 
 import structlog
 import uvloop
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt import __version__
 from takt.catalog.snapshot import Catalog
@@ -144,8 +145,7 @@ async def serve(
     _log.info("stopped")
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What a service consists of, but for its edge."""
 
     engine: Engine
@@ -276,8 +276,7 @@ def expose(address: Address | None, metrics: Metrics, closing: ExitStack) -> Add
     return Address(address.host, closing.enter_context(Exposition(metrics.registry, address.host, address.port)).port)
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """The listeners, and what gathers calls behind them."""
 
     servers: Servers

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
@@ -36,8 +37,7 @@ class SystemClock:
         return time.monotonic_ns() // 1_000
 
 
-@dataclass(slots=True)
-class ManualClock:
+class ManualClock(Struct):
     """A clock that moves only when told to."""
 
     at_us: int

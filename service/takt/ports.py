@@ -8,12 +8,12 @@ What decisions need can be begun, so that other work is done while the store is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,8 +37,7 @@ SNAPSHOT_LIMIT_US: Final = 60_000_000
 read before it (the gate of a ledger without entries, a sealed anonymous ledger) need not be kept for longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """One consistent read for a batch of n persons."""
 
     now_us: int
@@ -53,8 +52,7 @@ class Fetched:
     """Of n persons, the pools of that partition; those of one partition are one object. As `partitions`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A token that comes back unless its contact is confirmed."""
 
     expires_us: int
@@ -64,8 +62,7 @@ class Hold:
     placement: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Struct, frozen=True):
     """What a group takes from one pool."""
 
     field: bytes
@@ -142,8 +139,7 @@ class Commit(StrEnum):
     is in force."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """What a store knows of a request id."""
 
     request_digest: bytes
@@ -151,8 +147,7 @@ class Remembered:
     """None if the log was trimmed before the id was forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Answer to one group. On KNOWN, CONFLICT and STALE it carries a fresh read, so that no further fetch is needed."""
 
     commit: Commit
@@ -174,8 +169,7 @@ class MarkKind(StrEnum):
     RELEASED = "RELEASED"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """One feedback event."""
 
     event_id: str
@@ -209,8 +203,7 @@ class MarkOutcome(StrEnum):
     """The person is being merged or was; nothing was written. See to that (`Merging`), and mark again."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileWrite:
+class ProfileWrite(Struct, frozen=True):
     """One profile to put."""
 
     profile_id: str
@@ -240,8 +233,7 @@ class ProfileOutcome(StrEnum):
     """The profile was merged into another (`Merging.read`); nothing of it was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """Other entries in place of all that one person's ledger has: a reset, or contacts from outside. Moves the gate."""
 
     profile_id: str
@@ -326,8 +318,7 @@ class Merging(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Allotment:
+class Allotment(Struct, frozen=True):
     """Bring one partition in line with a total cap's limit.
 
     At the cap's home the pool is made, or gains the difference. Elsewhere what is left goes back home.
@@ -339,8 +330,7 @@ class Allotment:
     ends_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gift:
+class Gift(Struct, frozen=True):
     """Send tokens to another partition: as many as are left, at most `units`. Nothing goes under another limit."""
 
     field: bytes
@@ -560,8 +550,7 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Struct, frozen=True):
     """A model's answer for R rows and O offers; every axis but the first may be 1 and broadcasts.
 
     Arrays are float32 `[R, T, N, O]`, axes of size 1 standing for every index.

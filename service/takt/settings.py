@@ -11,10 +11,11 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from takt.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from takt.errors import TaktError, Violation
@@ -38,8 +39,7 @@ class SettingsError(TaktError):
         self.violations = violations
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a listener binds: a host and port, or the path of a Unix socket."""
 
     host: str
@@ -157,8 +157,7 @@ def _redis_url(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """All that a serving process is told. `load` makes it; defaults, flags and meaning are in `OPTIONS`."""
 
     workspace: Path
@@ -196,8 +195,7 @@ class Settings:
         return self.transport == "native" or (self.transport == "auto" and self.tls_cert is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One setting as people give it."""
 
     name: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from takt.domain.edition import HEARD_WITHIN_US, KEPT_EDITIONS, PATIENCE_US, Edition, Following, SourceFile
 from takt.errors import StoreMarkerError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Calendar, Cap, Catalog, Counts, Scope, Zone
 from takt.catalog.workspace import load_workspace

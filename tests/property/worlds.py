@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import yaml
+from msgspec.structs import replace
 
 from takt.catalog import snapshot
 from takt.catalog.workspace import load_workspace

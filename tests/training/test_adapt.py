@@ -107,7 +107,7 @@ def test_it_gives_what_the_model_gives(family: str, examples: Examples, spec: Fe
 
     pairs = Examples(
         **{
-            **{name: getattr(examples, name) for name in Examples.__slots__},
+            **{name: getattr(examples, name) for name in Examples.__struct_fields__},
             "row": np.repeat(np.arange(40), 9),
             "offer": np.tile(np.arange(9), 40),
         }

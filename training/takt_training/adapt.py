@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from onnx import ModelProto, TensorProto, checker, compose, helper
 
 from takt.errors import ModelError
@@ -30,8 +30,7 @@ _PREFIX = "row_"
 _MATERIALS = {"profile": "profile", "context": "context", "offer": "offers"}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where the columns of a row come from, and which axes that makes."""
 
     columns: tuple[str, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+from msgspec import Struct
 from onnx import ModelProto, helper
 
 from takt.catalog.snapshot import Catalog
@@ -35,8 +35,7 @@ from takt_training.preparation import Floats32
 SUFFIXES: Final = (".txt", ".json", ".ubj", ".onnx", ".joblib", ".pkl")
 
 
-@dataclass(frozen=True, slots=True)
-class Adaptation:
+class Adaptation(Struct, frozen=True):
     """`adapt.yaml`: what a bundle must say of itself that a fitted model does not."""
 
     name: str

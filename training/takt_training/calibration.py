@@ -6,10 +6,9 @@ of its own, drawn from a normal distribution whose variance is estimated along (
 the correction is adopted only if it differs from none by more than chance would make it.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -20,8 +19,7 @@ _ROUNDS = 200
 _LEAST_VARIANCE = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Platt:
+class Platt(Struct, frozen=True):
     """P = sigmoid(scale x logit + shift), where `scale` and `shift` are 1 and 0 unless the fitted ones are adopted."""
 
     scale: float

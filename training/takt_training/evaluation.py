@@ -1,10 +1,10 @@
 """Held-out quality of a model beside its baselines: what a sceptic would ask for first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training import metrics
 from takt_training.metrics import Bin, Interval
@@ -14,8 +14,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Struct, frozen=True):
     """How good one set of estimates is on one set of rows."""
 
     auc: Interval
@@ -25,8 +24,7 @@ class Quality:
     observed_over_expected: float
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignLevel:
+class CampaignLevel(Struct, frozen=True):
     """What was expected of one campaign and what was seen."""
 
     campaign: int
@@ -35,8 +33,7 @@ class CampaignLevel:
     observed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Struct, frozen=True):
     """The model beside its baselines on rows whose outcome is known for every person."""
 
     contacts: int
@@ -54,8 +51,7 @@ class Ranking:
     campaigns: tuple[CampaignLevel, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Which offer of a contact's own campaign comes first, and how often that one was accepted.
 
     Every offer of a campaign has an outcome here, so this needs no weighting; it is observational all the same:

@@ -1,9 +1,8 @@
 """Examples to learn from: who was offered what, when, and whether it was accepted."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.preparation import Floats32
 
@@ -11,8 +10,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(Struct, frozen=True):
     """N contacts of a person, M offers as they were at a contact, and K pairs of the two with their outcome.
 
     Columns are those of `takt.features.matrix.model_columns`, raw, NaN for missing.

@@ -6,9 +6,9 @@ calibration multiplied in.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from onnx import ModelProto, TensorProto
 
 from takt_training.calibration import Platt
@@ -72,8 +72,7 @@ def _persons(graph: Graph, towers: Towers) -> str:
     return graph.add("Add", both, graph.constant("person_ones", ones), to="person_vectors")
 
 
-@dataclass(frozen=True, slots=True)
-class _OfferMatrices:
+class _OfferMatrices(Struct, frozen=True):
     """Rows that add up to an offer's vector, float32 [*, W], calibrated."""
 
     kinds: Floats32

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.metrics import Bools, Floats, auc
 from takt_training.preparation import Floats32
 
 
-@dataclass(frozen=True, slots=True)
-class Importance:
+class Importance(Struct, frozen=True):
     """AUC that is lost without one column's values: mean over shuffles, and the least and most of them."""
 
     column: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.metrics import auc
 from takt_training.preparation import Floats32
@@ -22,8 +22,7 @@ LEAST = 20
 MOST_ROWS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """One column that predicts the outcome by itself."""
 
     column: str

@@ -6,11 +6,11 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from takt.cli.options import DIRECTORY, FILE, as_json
 from takt.cli.values import duration
@@ -19,8 +19,7 @@ from takt.redis.wire import Address
 from takt_training.logged.goal import AGGREGATES, ATTRIBUTIONS, Goal
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What the command line says of outcomes."""
 
     workspace: Path | None

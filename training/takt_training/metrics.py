@@ -1,10 +1,11 @@
 """How good probabilities are: ranking, calibration, and how sure one can be when rows of one person belong together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -13,8 +14,7 @@ Ints = npt.NDArray[np.int64]
 BINS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """A figure with its 95% interval."""
 
     value: float
@@ -25,8 +25,7 @@ class Interval:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
+class Bin(Struct, frozen=True):
     """Rows of similar estimates: how many, what was expected of them and what was seen."""
 
     rows: int
@@ -39,21 +38,16 @@ def auc(score: Floats, accepted: Bools, weight: Floats | None = None) -> float:
     return _Ranking(score, accepted).auc(np.ones(len(score)) if weight is None else weight)
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class _Ranking:
     """Scores in order, for many weightings of the same rows."""
-
-    order: Ints
-    group: Ints
-    accepted: Bools
 
     def __init__(self, score: Floats, accepted: Bools) -> None:
         order = np.argsort(score, kind="stable")
         ordered = score[order]
         starts = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(score) else np.zeros(0, np.bool_)
-        object.__setattr__(self, "order", order)
-        object.__setattr__(self, "group", np.cumsum(starts) - 1)
-        object.__setattr__(self, "accepted", accepted[order])
+        self.order: Final = order
+        self.group: Final[Ints] = np.cumsum(starts) - 1
+        self.accepted: Final = accepted[order]
 
     def auc(self, weight: Floats) -> float:
         ordered = weight[self.order]

@@ -1,16 +1,15 @@
 """Raw offer columns to what the offer tower learns from: its kind, its attributes, its group."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.preparation import Floats32, Preparation, Treatment, fit_preparation
 
 
-@dataclass(frozen=True, slots=True)
-class OfferPlan:
+class OfferPlan(Struct, frozen=True):
     """Which columns say what of an offer. A column of a category holds the index of its value, NaN where missing."""
 
     scope: str
@@ -26,8 +25,7 @@ class OfferPlan:
     """Numeric columns; only offers of the secondary scope are told apart by them and by their group."""
 
 
-@dataclass(frozen=True, slots=True)
-class OfferEncoding:
+class OfferEncoding(Struct, frozen=True):
     """Fitted encoding of raw offers [M, G] as [M, D]: kinds (scope x type, one-hot), attributes, groups (one-hot)."""
 
     plan: OfferPlan

@@ -4,10 +4,10 @@ Fitted on training rows only. `takt_training.export` writes the same steps into 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Floats32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -16,8 +16,7 @@ LIMIT = 5.0
 """Standardised values are clipped to this many standard deviations, so that an absurd record cannot run away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Treatment:
+class Treatment(Struct, frozen=True):
     """How one column is prepared, before anything is fitted."""
 
     log: bool = True
@@ -33,8 +32,7 @@ class Treatment:
     """Whether a further column says that the value was missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(Struct, frozen=True):
     """Fitted preparation of K of a matrix' columns into K + F, F of them flags of missing values.
 
     Arrays are float32 [K]. Logarithmic columns come first: `columns[:logs]` are those, the rest is linear.

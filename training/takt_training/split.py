@@ -1,19 +1,18 @@
 """Splits in time. A row is learned from only when its outcome window has closed: nothing of the future leaks in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Bools = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.datetime64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """Rows to learn from and rows to judge by, bool [n] each; never both."""
 
     train: Bools

@@ -9,10 +9,10 @@ moments, only when they shop.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.preparation import Floats32
 
@@ -22,8 +22,7 @@ NO_MOMENT = 7 * 24
 LEAST_DENSITY = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class TimingLift:
+class TimingLift(Struct, frozen=True):
     """S parts of the week, T timings."""
 
     slot_columns: npt.NDArray[np.int64]
@@ -55,8 +54,7 @@ class TimingLift:
         return lift
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A timing as parts of a day: when it is, and how many of its hours lie in each part."""
 
     name: str

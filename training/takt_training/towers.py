@@ -15,13 +15,13 @@ up. Seeded throughout.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.examples import Bools, Examples, Ints
 from takt_training.offer_encoding import OfferEncoding, OfferPlan, fit_encoding
@@ -31,8 +31,7 @@ Parameters = dict[str, jax.Array]
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """How the towers are trained. Chosen on forward-chained predictions of the training period."""
 
     hidden: int = 8
@@ -56,8 +55,7 @@ class Settings:
     kind_penalty: float = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Towers:
+class Towers(Struct, frozen=True):
     """A trained model. Arrays are float32; Z = prepared profile columns, D = encoded offer columns, R = rank."""
 
     preparation: Preparation
@@ -185,8 +183,7 @@ def _padded(values: npt.NDArray[np.generic], multiple: int) -> jax.Array:
     data_fields=["z", "g", "code", "row", "offer", "accepted", "weight"],
     meta_fields=[],
 )
-@dataclass(frozen=True, slots=True)
-class _Pairs:
+class _Pairs(Struct, frozen=True):
     """What is trained on: z [n, Z], g [M, D], code [M], and per pair row, offer, accepted, weight [K]."""
 
     z: jax.Array
@@ -198,8 +195,7 @@ class _Pairs:
     weight: jax.Array
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """Where things stand in z and g."""
 
     affinity: tuple[int, ...]
@@ -207,8 +203,7 @@ class _Layout:
     groups_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Widths:
+class _Widths(Struct, frozen=True):
     """Columns of z and of g, codes with 0, values of the offers' type."""
 
     profile: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from takt.catalog.register import Register
 from takt.catalog.snapshot import Channel, Counts, Placement, Timing
@@ -30,8 +30,7 @@ MOST_DAYS: Final = 30
 """Days ahead of a timing."""
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(Struct):
     """Channels, tonalities, timings and placements as declared; positions are those of the registers."""
 
     channel_names: Register = field(default_factory=lambda: Register("channel", code16))

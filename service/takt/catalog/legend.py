@@ -11,11 +11,11 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.errors import RecordError
 from takt.features.layout import read_features, stored_features
@@ -28,8 +28,7 @@ FORMAT: Final = 1
 RELEASES: Final = "RELEASES"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Legend:
+class Legend(Struct, frozen=True, eq=False):
     """What was in force, as far as records refer to it."""
 
     context: Section

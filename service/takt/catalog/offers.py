@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from takt.catalog.register import Register
 from takt.catalog.snapshot import Offer, Rule
@@ -33,8 +33,7 @@ KEYS: Final = (
 )
 
 
-@dataclass(slots=True)
-class Offers:
+class Offers(Struct):
     """Offers as declared; positions are those of the register."""
 
     names: Register = field(default_factory=lambda: Register("offer", code32, 32))

@@ -6,12 +6,12 @@ groups G, rules K, caps C, stages J. An index array holds -1 for «none».
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.clock import DAY_US
 from takt.domain.person import Address
@@ -90,8 +90,7 @@ class Zone(IntEnum):
     NAMED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """A way to reach a person."""
 
     id: str
@@ -107,8 +106,7 @@ class Channel:
     quiet_to_minute: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """A spot that can be filled."""
 
     id: str
@@ -124,8 +122,7 @@ class Placement:
     """What the placement's callers confirm; informs the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """A named slot. `now` has day_offset 0 and from_minute -1: it is this very moment."""
 
     id: str
@@ -139,8 +136,7 @@ class Timing:
     """For `now`: how long the moment lasts (not-after)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Treatment:
+class Treatment(Struct, frozen=True):
     """How an offer is shown."""
 
     id: str
@@ -152,8 +148,7 @@ class Treatment:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What is proposed."""
 
     id: str
@@ -163,8 +158,7 @@ class Offer:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A compiled CEL expression and where it stands."""
 
     id: str
@@ -173,16 +167,14 @@ class Rule:
     program: Program
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A journey stage; the first whose rule holds is the customer's. The last has no rule and always holds."""
 
     id: str
     rule: Rule | None
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Struct, frozen=True):
     """A context weight: multiplies the score of some offers where a rule holds. `offers` is bool [O]."""
 
     id: str
@@ -191,8 +183,7 @@ class Weight:
     times: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Struct, frozen=True):
     """At most `limit` contacts per window. `keys` says which channels, placements, offers or groups it covers."""
 
     id: str
@@ -211,8 +202,7 @@ class Cap:
     """For TOTAL: bool [H], the channels that it covers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exploration:
+class Exploration(Struct, frozen=True):
     """How the selection is drawn. `rule` is `greedy`, `epsilon`, `softmax` or `squarecb`."""
 
     rule: str
@@ -225,8 +215,7 @@ class Exploration:
     arm_temperature: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A declared feedback event type: what it does to a contact and whether it suppresses."""
 
     id: str
@@ -241,8 +230,7 @@ class Event:
     """A dismissal, remembered where `arbitration.pressure` is declared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Struct, frozen=True):
     """How recent contacts and dismissals add up to a chance of a negative reaction (`takt.policy.pressure`)."""
 
     per_contact: float
@@ -252,8 +240,7 @@ class Pressure:
     """Only those on the same channel count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arbitration:
+class Arbitration(Struct, frozen=True):
     """Constants of the score (see `takt.domain.decision.Score`)."""
 
     exponent: float = 1.0
@@ -263,8 +250,7 @@ class Arbitration:
     """Stands in for the reaction of a model that has none."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Catalog:
+class Catalog(Struct, frozen=True, eq=False, weakref=True):
     """One version of everything that CRM people write, checked and compiled.
 
     A catalog is equal to itself only; compare `version` to see whether two say the same.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt.catalog.choice import choose
 from takt.catalog.conditions import Conditions, Eligibility
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _WHERE: Final = re.compile(r"([^:]*):(?:(\d+)(?::(\d+))?)?")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CheckReport:
+class CheckReport(Struct, frozen=True, eq=False):
     """What is to be said of a workspace."""
 
     violations: tuple[Violation, ...]

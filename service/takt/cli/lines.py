@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from takt.cli.exits import UnreachableError
 from takt.cli.messages import REJECTED, UNAVAILABLE, Taken, json_line
@@ -32,8 +33,7 @@ class Sized(Protocol):
 M = TypeVar("M", bound=Sized)
 
 
-@dataclass(frozen=True, slots=True)
-class Line(Generic[M]):
+class Line(Struct, Generic[M], frozen=True):
     """One line of a file, read."""
 
     number: int
@@ -41,8 +41,7 @@ class Line(Generic[M]):
     message: M
 
 
-@dataclass(frozen=True, slots=True)
-class WrongLine:
+class WrongLine(Struct, frozen=True):
     """One line of a file that was not taken, and why."""
 
     number: int
@@ -57,8 +56,7 @@ class WrongLine:
         return [{"line": self.number, "field": v.field, "message": v.message} for v in self.violations]
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What became of a file."""
 
     outcomes: Counter[str] = field(default_factory=Counter)

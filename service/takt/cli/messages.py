@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec import Struct, field
 
 from takt.cli import values
 from takt.cli.values import Plain, refuse
@@ -61,8 +61,7 @@ UNAVAILABLE = "unavailable"
 """The two outcomes of a profile or event that was not taken: the second may be sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What the service made of one profile or event."""
 
     id: str
@@ -76,8 +75,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """One request to decide: who, where, in which context."""
 
     placements: tuple[str, ...]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError
+from msgspec import Struct, field
 
 from takt.v1 import decision_pb2, log_pb2, types_pb2
 from takt.wire.values import stamped_us
@@ -44,8 +44,7 @@ _RULE: Final = _names(types_pb2.ExplorationRule, "EXPLORATION_RULE_")
 _CHANGE: Final = _names(log_pb2.LedgerChange, "LEDGER_CHANGE_")
 
 
-@dataclass(frozen=True, slots=True)
-class SlotColumns:
+class SlotColumns(Struct, frozen=True):
     """One element per draw. Of silence, texts are None, times 0 and factors NaN; its arm has probability 1."""
 
     offer: list[str | None] = field(default_factory=list)
@@ -66,8 +65,7 @@ class SlotColumns:
     """The nine `FACTORS`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementColumns:
+class PlacementColumns(Struct, frozen=True):
     """One element per placement."""
 
     placement: list[str] = field(default_factory=list)
@@ -81,8 +79,7 @@ class PlacementColumns:
     """How many draws it has, the next ones in `SlotColumns`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionColumns:
+class DecisionColumns(Struct, frozen=True):
     """One element per decision."""
 
     decision_id: list[str] = field(default_factory=list)
@@ -109,8 +106,7 @@ class DecisionColumns:
     """How many placements it has, the next ones in `PlacementColumns`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionTables:
+class DecisionTables(Struct, frozen=True):
     """Decisions with their placements and draws."""
 
     decisions: DecisionColumns = field(default_factory=DecisionColumns)
@@ -120,8 +116,7 @@ class DecisionTables:
     """Positions among the records of those that are none, or of a version that is not read here."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeedbackColumns:
+class FeedbackColumns(Struct, frozen=True):
     """One element per event."""
 
     event_id: list[str] = field(default_factory=list)
@@ -141,8 +136,7 @@ class FeedbackColumns:
     damaged: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeColumns:
+class ChangeColumns(Struct, frozen=True):
     """One element per change of a ledger by hand."""
 
     profile_id: list[str] = field(default_factory=list)
@@ -155,8 +149,7 @@ class ChangeColumns:
     damaged: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentColumns:
+class ConsentColumns(Struct, frozen=True):
     """One element per consent that changed."""
 
     profile_id: list[str] = field(default_factory=list)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from takt.domain.contact import KnownContact
@@ -81,8 +82,7 @@ class FindingKind(StrEnum):
     """No difference: a contact was confirmed after its hold had expired or been given back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A difference between what is counted and what was logged."""
 
     kind: FindingKind
@@ -96,8 +96,7 @@ class Finding:
     logged: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AuditSummary:
+class AuditSummary(Struct, frozen=True):
     """What was compared, and what came of it."""
 
     profiles: int

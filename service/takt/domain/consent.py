@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from takt.errors import RecordError
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a write says of a consent beside whether it is given."""
 
     given_us: int | None = None
@@ -24,8 +24,7 @@ class Given:
     """A form, a contract, a call. Empty: not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Whence a consent, refusal or withdrawal is."""
 
     granted: bool
@@ -33,8 +32,7 @@ class Origin:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentChange:
+class ConsentChange(Struct, frozen=True):
     """A consent that is another one than before."""
 
     profile_id: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from takt.domain.request import Identity
     from takt.errors import Violation
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Whom a question is about: exactly one of the two is given."""
 
     profile_id: str = ""
@@ -30,8 +30,7 @@ class ContactState(StrEnum):
     BACKFILLED = "BACKFILLED"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownContact:
+class KnownContact(Struct, frozen=True):
     """One contact in a ledger. A name that the catalog no longer has is `#` and its code in hexadecimal digits."""
 
     counted_us: int
@@ -45,8 +44,7 @@ class KnownContact:
     """0: it was no hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSuppression:
+class KnownSuppression(Struct, frozen=True):
     """An offer or a group that is not to be offered."""
 
     offer: str
@@ -56,8 +54,7 @@ class KnownSuppression:
     """0: for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapState:
+class CapState(Struct, frozen=True):
     """How much of a cap is used."""
 
     cap: str
@@ -74,8 +71,7 @@ class CapState:
     """0: now; the largest int64: never."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactView:
+class ContactView(Struct, frozen=True):
     """A person's contacts and caps at one moment."""
 
     profile_id: str
@@ -86,8 +82,7 @@ class ContactView:
     as_of_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reset:
+class Reset(Struct, frozen=True, kw_only=True):
     """Take a person's contacts out of what is counted. Filters that are given must all hold; empty is all."""
 
     person: Person
@@ -100,16 +95,14 @@ class Reset:
     before_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResetResult:
+class ResetResult(Struct, frozen=True):
     """What a reset did."""
 
     removed: int
     reset_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutsideContact:
+class OutsideContact(Struct, frozen=True):
     """A contact that another system made."""
 
     contact_id: str
@@ -131,8 +124,7 @@ class BackfillOutcome(StrEnum):
     """Others kept writing, or the person is being merged; send it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillResult:
+class BackfillResult(Struct, frozen=True):
     """The answer to one contact from outside."""
 
     contact_id: str
@@ -147,8 +139,7 @@ class ChangeKind(StrEnum):
     BACKFILL = "BACKFILL"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerChange:
+class LedgerChange(Struct, frozen=True):
     """A change of what is counted, for the log."""
 
     profile_id: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from takt.domain.reasons import Cause, Reason, Status
@@ -53,8 +54,7 @@ def address_of(decision: str) -> bytes:
     return parts[8:]
 
 
-@dataclass(frozen=True, slots=True)
-class TimingWindow:
+class TimingWindow(Struct, frozen=True):
     """A named slot resolved for one customer and moment."""
 
     slot: str
@@ -62,8 +62,7 @@ class TimingWindow:
     not_after_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """Every factor of a candidate's score, so that a person can check the sum.
 
     `total = (acceptance ** exponent - baseline) * value * context_weight * lever - annoyance_cost * reaction
@@ -81,8 +80,7 @@ class Score:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class RankedOffer:
+class RankedOffer(Struct, frozen=True):
     """One offer of the answer, with all that is needed to show it and to learn from it."""
 
     rank: int
@@ -103,8 +101,7 @@ class RankedOffer:
     counted_event: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A live candidate with its best arm's score: what the explain level FULL shows of offers not chosen."""
 
     offer: str
@@ -113,8 +110,7 @@ class Candidate:
     score: Score
 
 
-@dataclass(frozen=True, slots=True)
-class NextMoment:
+class NextMoment(Struct, frozen=True):
     """Advice: a better moment for this customer than this placement can deliver. Not a contact, nothing is held."""
 
     offer: str
@@ -123,8 +119,7 @@ class NextMoment:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
+class Exclusion(Struct, frozen=True):
     """Offers left out of one placement for one reason."""
 
     reason: Reason
@@ -135,8 +130,7 @@ class Exclusion:
     """The cap or rule that refused, where one did."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementDecision:
+class PlacementDecision(Struct, frozen=True):
     """What became of one placement."""
 
     placement: str
@@ -152,16 +146,14 @@ class PlacementDecision:
     candidates: tuple[Candidate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Degradation:
+class Degradation(Struct, frozen=True):
     """One cause for which the answer is less than it should be."""
 
     cause: Cause
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """Which catalog, model and features made the answer."""
 
     catalog: str
@@ -170,8 +162,7 @@ class Versions:
     service: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The answer to one request."""
 
     decision_id: str

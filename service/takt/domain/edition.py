@@ -6,8 +6,9 @@ whole store when every partition's marker bears its number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from takt.clock import DAY_US, MINUTE_US
 
@@ -21,16 +22,14 @@ LAST_TRIM_US: Final = MINUTE_US
 """For so long after an edition came into force somebody may still have dropped contacts as the one before said."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One file of a catalog."""
 
     path: str
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True):
     """One entry of the history."""
 
     number: int
@@ -83,8 +82,7 @@ class Edition:
         return max(now_us, self.covered_us + span_us) if self.covered_us else now_us
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
+class Following(Struct, frozen=True):
     """What a replica is told when it says how far it is."""
 
     now_us: int

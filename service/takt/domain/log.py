@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 
 class LogKind(StrEnum):
@@ -44,8 +45,7 @@ class LogEntry(NamedTuple):
     """What became of an event (`APPLIED`, `LATE` or `ORPHAN`); empty for other kinds."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogExtent:
+class LogExtent(Struct, frozen=True):
     """How much of one partition's log there is."""
 
     entries: int

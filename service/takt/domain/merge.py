@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Merges:
+
+class Merges(Struct, frozen=True):
     """What one person's merges have come to. The default is that there were none."""
 
     profile_id: str = ""
@@ -22,8 +22,7 @@ class Merges:
     """Whom the person has absorbed, and whom these had."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estate:
+class Estate(Struct, frozen=True):
     """Everything that a sealed person leaves to the one they were merged into."""
 
     record: bytes | None
@@ -52,8 +51,7 @@ class MergeStep(StrEnum):
     """What the store holds for the person is not a ledger; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(Struct, frozen=True):
     """A person under all their names."""
 
     profile_id: str

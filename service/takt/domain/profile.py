@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from takt.domain.person import Address
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from takt.errors import Violation
 
 
-@dataclass(frozen=True, slots=True)
-class ProfilePut:
+class ProfilePut(Struct, frozen=True):
     """One write. What it does not mention stays as it is, or becomes missing with `replace`."""
 
     profile_id: str = ""
@@ -47,8 +47,7 @@ class PutOutcome(StrEnum):
     """Others kept writing the same profile; write it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(Struct, frozen=True):
     """The answer to one write."""
 
     profile_id: str
@@ -56,8 +55,7 @@ class PutResult:
     violations: tuple[Violation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KnownProfile:
+class KnownProfile(Struct, frozen=True):
     """What is kept about a person."""
 
     profile_id: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,24 +22,21 @@ class Explain(IntEnum):
     FULL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A name for a person in some namespace (login, device, cookie, crm)."""
 
     namespace: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementAsk:
+class PlacementAsk(Struct, frozen=True):
     """A placement to fill, and with how many offers at most (0 = as many as the placement declares)."""
 
     placement: str
     max_offers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DecideRequest:
+class DecideRequest(Struct, frozen=True):
     """One request: one person, one moment, all placements of a page."""
 
     request_id: str

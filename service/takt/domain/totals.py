@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 _POOL: Final = struct.Struct("<qqqq")
 _FIELD: Final = struct.Struct("<4sq")
@@ -31,8 +32,7 @@ class CountedEvent(IntEnum):
     CLICK = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """What one partition holds of one total cap in one window."""
 
     allotted: int
@@ -58,8 +58,7 @@ class Pool:
         return cls(*_POOL.unpack(data))
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """Tokens on their way. `amount` counts all that ever went this way, so taking it in twice changes nothing."""
 
     field: bytes
@@ -71,8 +70,7 @@ class Transfer:
     ends_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(Struct, frozen=True):
     """All that one partition knows of totals."""
 
     pools: dict[bytes, Pool] = field(default_factory=dict)

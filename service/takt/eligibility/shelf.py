@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt.eligibility.running import Bools, Floats, Ints, Program, Registers, Table
 from takt.eligibility.sheet import Sheet
@@ -46,8 +46,7 @@ class Room(threading.local):
         self.registers: Registers = sheet.registers()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
+class Shelf(Struct, frozen=True, eq=False):
     """A catalog's rules over its offers O, for rows of two sections."""
 
     program: Program
@@ -64,8 +63,8 @@ class Shelf:
     stage_program: Program
     stages: Table
     """`STAGE`, in the catalog's order."""
-    _room: Room = field(repr=False)
-    _stage_room: Room = field(repr=False)
+    _room: Room
+    _stage_room: Room
 
     @property
     def registers(self) -> Registers:

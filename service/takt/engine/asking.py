@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from takt.errors import TaktError
 
 
-@dataclass(slots=True)
-class Asking:
+class Asking(Struct):
     """n requests, read against one catalog. What cannot be decided has its error, and asks for nothing."""
 
     force: Force

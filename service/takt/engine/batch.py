@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
 
 from takt.clock import MINUTE_US
 from takt.domain.decision import decision_bytes, person_address
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from takt.engine.force import Force
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """One request of an `Asking` with what was read for it. Changed in place from attempt to attempt."""
 
     index: int
@@ -62,8 +61,7 @@ def item(asking: Asking, index: int, profile_id: str) -> Item:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where everything of a batch stands. Items are in the order of the groups."""
 
     items: list[Item]
@@ -184,8 +182,7 @@ def lay_out(asking: Asking, items: Sequence[Item]) -> Layout:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Zones:
+class Zones(Struct, frozen=True):
     """The batch's moments: one table per distinct zone and minute."""
 
     tables: Tables

@@ -7,9 +7,11 @@ each swaps one reference. Nothing here is done while a request waits.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.catalog.times import shown_duration
 from takt.catalog.workspace import check_files
@@ -87,8 +89,7 @@ class Witness(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """A catalog that somebody wants in force."""
 
     files: tuple[SourceFile, ...]
@@ -98,8 +99,7 @@ class Wish:
     """The version that has to be in force before; empty for any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What is in force after an apply."""
 
     edition: Edition
@@ -108,8 +108,7 @@ class Applied:
     warnings: tuple[Violation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownEdition:
+class KnownEdition(Struct, frozen=True):
     """An edition with its files, and the history that it stands in."""
 
     edition: Edition

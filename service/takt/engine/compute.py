@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
 
 from takt.domain.reasons import Cause
 from takt.eligibility.filters import Filtered, Rows, filter_rows, stages
@@ -38,8 +38,7 @@ NOTHING: Final = np.full((1, 1, 1, 1), np.nan, np.float32)
 CORRUPT: Final = int(RowStatus.CORRUPT)  # enums are slow to compare with
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(Struct, frozen=True):
     """A batch, decided but not committed."""
 
     asking: Asking

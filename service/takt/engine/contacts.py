@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.clock import SECOND_US
 from takt.domain.contact import (
@@ -45,8 +45,7 @@ BUSY = "others keep changing this person's contacts, or a merge is under way; tr
 UNREADABLE = "the person's contact ledger cannot be read; nobody is contacted on it"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """One person as read."""
 
     profile_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct, field
 
 from takt.catalog.legend import legend
 from takt.clock import SECOND_US
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long and how often."""
 
     attempts: int = 4
@@ -50,8 +50,7 @@ class Limits:
     """Oldest snapshot that may be committed on."""
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Struct):
     """One decided request of a group that waits to be committed."""
 
     place: int
@@ -60,16 +59,14 @@ class Member:
     answer: bytes
 
 
-@dataclass(slots=True)
-class Commitment:
+class Commitment(Struct):
     """What one person's group asks of the store, and whom it concerns."""
 
     group: Group
     members: list[Member]
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Struct):
     """The answers of a batch as they come in."""
 
     asking: Asking

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from takt.domain.decision import Decision, Degradation, PlacementDecision, Versions, decision_id
 from takt.domain.reasons import Cause, Status

@@ -5,11 +5,11 @@ A redeployment makes a new `Force` off the request path and swaps one reference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.catalog.snapshot import Pressure, Scope
 from takt.eligibility.shelf import shelf as rules
@@ -38,8 +38,7 @@ class Columns(NamedTuple):
     weekday: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Force:
+class Force(Struct, frozen=True):
     """A catalog and a model in force."""
 
     catalog: Catalog

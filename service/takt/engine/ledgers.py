@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.clock import SECOND_US
 from takt.domain.ledger import EMPTY, ENTRY, HEADER, LATE, OUTSIDE, WIDTH, EntryState
@@ -28,8 +28,7 @@ COUNTED: Final = ~(OUTSIDE | LATE) & 0xFF
 FOREVER: Final = int(FOREVER_US)
 
 
-@dataclass(frozen=True, slots=True)
-class Ledgers:
+class Ledgers(Struct, frozen=True):
     """The ledgers of n persons, ready for selection."""
 
     contacts: Contacts
@@ -187,8 +186,7 @@ def join(force: Force, blobs: Sequence[bytes], room: Ints) -> Ledgers:
     return Ledgers(contacts, first, end, gate, appends, heads[2], longest)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """The contacts that a batch makes, in the order of groups, items and spots."""
 
     entries: bytes

@@ -8,8 +8,9 @@ exceed caps: the winner would go on without the contacts that are on their way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from takt.domain.consent import changes, joined_origins, pack_origins, parse_origins
 from takt.domain.decision import person_address
@@ -42,8 +43,7 @@ DEEPEST: Final = 16
 """How many merges may wait for each other to be finished."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(Struct, frozen=True):
     """Where somebody is to be looked for."""
 
     profile_id: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.domain.consent import changes, holding, pack_origins, parse_origins, written
 from takt.domain.decision import person_address
@@ -44,8 +45,7 @@ TAKEN = {
 }
 
 
-@dataclass(slots=True)
-class _Person:
+class _Person(Struct):
     """All writes of a batch to one profile."""
 
     profile_id: str

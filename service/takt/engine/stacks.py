@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.clock import MINUTE_US
 from takt.engine.arrays import Tables
@@ -20,8 +20,7 @@ KEPT: Final = 256
 """Stacks kept before the cache is emptied: most batches of a minute see the same few zones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stacked:
+class Stacked(Struct, frozen=True):
     """Moments of Z zones, each in one minute."""
 
     tables: Tables

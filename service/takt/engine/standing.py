@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.catalog.snapshot import Counts, Scope
 from takt.clock import SECOND_US
@@ -31,8 +31,7 @@ PERSONAL = (Scope.PROFILE, Scope.CHANNEL, Scope.PLACEMENT, Scope.GROUP, Scope.OF
 """Scopes that are counted in one person's ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What the codes in a ledger stand for."""
 
     offers: Mapping[int, str]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.clock import SECOND_US
 from takt.domain.ledger import ENTRY
@@ -35,8 +35,7 @@ DRY_US: Final = SECOND_US
 """For so long nobody is asked again for tokens that there were none of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """One total cap in one window: what its pools are named, and what they must be in line with."""
 
     field: bytes
@@ -47,8 +46,7 @@ class Window:
     """0 = never."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(Struct, frozen=True):
     """A partition whose pool has less than its requests could take."""
 
     window: Window
@@ -56,8 +54,7 @@ class Shortage:
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """What the requests of a batch were given before the draw. Requests R in the layout's order, windows W."""
 
     totals: Totals
@@ -270,8 +267,7 @@ class Escrow:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What one round of upkeep did and saw."""
 
     recovered: int

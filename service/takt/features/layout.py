@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from takt.errors import RecordError
 from takt.features.section import BLOCK_OF, Block, Feature, FeatureType, Person, Section
@@ -22,8 +23,7 @@ FORMAT: Final = 1
 _NO_VOCABULARY: Final = (FeatureType.FLOAT, FeatureType.INT, FeatureType.BOOL, FeatureType.TIMESTAMP)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class Layout(Struct, frozen=True, eq=False):
     """How a record was packed. The features carry name, type and vocabulary only."""
 
     person: Person

@@ -7,11 +7,11 @@ for all records of a layout. A batch of records is joined and viewed as one stru
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.domain.person import Address
 from takt.errors import InvalidRequestError, RecordError
@@ -143,8 +143,7 @@ def decode(place: Place, stored: np.generic) -> Scalar | None:
             return number
 
 
-@dataclass(frozen=True, slots=True)
-class _PersonCodes:
+class _PersonCodes(Struct, frozen=True):
     """What is stored in a header for the names of `Person`."""
 
     consents: Mapping[str, int]

@@ -16,12 +16,12 @@ flags as a bitset whose bit i is value i.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,8 +111,7 @@ _ACCEPTED: Final[Mapping[FeatureType, tuple[type, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(Struct, frozen=True):
     """One declared feature."""
 
     name: str
@@ -131,8 +130,7 @@ class Feature:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Place(Struct, frozen=True, eq=False):
     """Where a feature's values are stored and which values are accepted."""
 
     feature: Feature
@@ -169,31 +167,29 @@ class Place:
         return value if self.low <= value <= self.high or value != value else None  # noqa: PLR0124 - NaN
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Section:
     """The features of a section with their storage. Two sections are equal only if they are the same object."""
 
-    name: str
-    """`profile`, `context` or `offer`."""
-    features: tuple[Feature, ...]
-    header: bool = False
-    """Whether rows begin with `RECORD_HEADER`."""
-    places: Mapping[str, Place] = field(init=False, repr=False)
-    """By feature name."""
-    blocks: Mapping[Block, tuple[Feature, ...]] = field(init=False, repr=False)
-    """All four blocks with their features in column order; empty ones too."""
-    dtype: np.dtype[np.void] = field(init=False, repr=False)
-    """Structured dtype of a row; blocks that have no features are left out. Its size is a multiple of 8."""
-    default: npt.NDArray[np.void] = field(init=False, repr=False)
-    """Structured [1], read-only: every default, nothing else. A header's `layout` is 0."""
+    __slots__ = ("blocks", "default", "dtype", "features", "header", "name", "places")
 
-    def __post_init__(self) -> None:
-        blocks = {block: tuple(f for f in self.features if BLOCK_OF[f.type] is block) for block in Block}
-        places = {f.name: _place(f, block, i) for block, features in blocks.items() for i, f in enumerate(features)}
-        object.__setattr__(self, "blocks", blocks)
-        object.__setattr__(self, "places", places)
-        object.__setattr__(self, "dtype", _dtype(blocks, header=self.header))
-        object.__setattr__(self, "default", _default_row(self))
+    def __init__(self, name: str, features: tuple[Feature, ...], *, header: bool = False) -> None:
+        self.name: Final = name
+        """`profile`, `context` or `offer`."""
+        self.features: Final = features
+        self.header: Final = header
+        """Whether rows begin with `RECORD_HEADER`."""
+        self.blocks: Final[Mapping[Block, tuple[Feature, ...]]] = {
+            block: tuple(f for f in features if BLOCK_OF[f.type] is block) for block in Block
+        }
+        """All four blocks with their features in column order; empty ones too."""
+        self.places: Final[Mapping[str, Place]] = {
+            f.name: _place(f, block, i) for block, of_block in self.blocks.items() for i, f in enumerate(of_block)
+        }
+        """By feature name."""
+        self.dtype: Final = _dtype(self.blocks, header=header)
+        """Structured dtype of a row; blocks that have no features are left out. Its size is a multiple of 8."""
+        self.default: Final = _default_row(self)
+        """Structured [1], read-only: every default, nothing else. A header's `layout` is 0."""
 
     def __getitem__(self, name: str) -> Feature:
         """The feature called `name`. Raises `KeyError`."""
@@ -203,8 +199,7 @@ class Section:
         return name in self.places
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Vocabularies of what every profile record says beside features. Positions are what is stored."""
 
     time_zones: tuple[str, ...] = ()

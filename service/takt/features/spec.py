@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from takt.features.layout import Layout, layout_fingerprint, layout_json
 from takt.features.matrix import model_features
@@ -74,8 +75,7 @@ _WITH_VALUES: Final = (FeatureType.CATEGORY, FeatureType.FLAGS)
 _WITH_BOUNDS: Final = (FeatureType.FLOAT, FeatureType.INT, FeatureType.TIMESTAMP)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FeatureSpec:
+class FeatureSpec(Struct, frozen=True, eq=False):
     """All features that rules, models and training read. Compare specs by their fingerprints."""
 
     person: Person

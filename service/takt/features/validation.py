@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from takt.domain.person import Address
 from takt.errors import Violation
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from takt.features.spec import FeatureSpec
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileRow:
+class ProfileRow(Struct, frozen=True):
     """What a record says about one person."""
 
     features: Mapping[str, Scalar] = field(default_factory=dict)

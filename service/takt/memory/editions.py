@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from takt.clock import Clock
 from takt.domain.edition import HEARD_WITHIN_US, KEPT_EDITIONS, PATIENCE_US, Edition, Following, SourceFile

@@ -6,8 +6,10 @@ Layout and words are `takt.domain.ledger`'s.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.domain.ledger import LATE, LAYOUT_VERSION, WIDTH, EntryState, LedgerState
 from takt.ports import MarkKind, MarkOutcome
@@ -23,8 +25,7 @@ class CorruptLedgerError(ValueError):
     """Bytes that are not a ledger: wrong length or layout."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """One contact or suppression. Fields as in `takt.domain.ledger.ENTRY`."""
 
     time_us: int
@@ -74,8 +75,7 @@ class LedgerEntry:
         return self.end_us is None or self.end_us > other.end_us
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """One person's ledger. The default is the one that was never written."""
 
     gate: int = 0

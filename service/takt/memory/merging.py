@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.domain.decision import person_address
 from takt.domain.ledger import EMPTY, LedgerState
@@ -47,8 +49,7 @@ class Shelves(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class MemoryMerging:
+class MemoryMerging(Struct):
     """The steps of merging two persons in memory."""
 
     shelves: Shelves

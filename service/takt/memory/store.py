@@ -6,8 +6,10 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.clock import MINUTE_US, Clock
 from takt.domain.decision import person_address
@@ -42,8 +44,7 @@ RETENTION_US: Final = 15 * MINUTE_US
 _AT: Final = struct.Struct("<q")
 
 
-@dataclass(frozen=True, slots=True)
-class _Id:
+class _Id(Struct, frozen=True):
     """What is remembered of a request or event id."""
 
     digest: bytes
@@ -51,8 +52,7 @@ class _Id:
     """Index of its log record."""
 
 
-@dataclass(slots=True)
-class _Ids:
+class _Ids(Struct):
     """A person's ids in two generations, so that forgetting is dropping one dictionary."""
 
     generation: int = 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.clock import Clock
 from takt.domain.decision import person_address
@@ -19,8 +21,7 @@ _CONFIRMS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A token of one contact in one pool."""
 
     field: bytes
@@ -30,8 +31,7 @@ class Held:
     counts: CountedEvent
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """One partition."""
 
     book: Book = field(default_factory=Book)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.errors import ModelError
 from takt.model.golden import MAX_BYTES, Golden, golden_bytes, parse_golden
@@ -25,8 +27,7 @@ MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 MAX_MODEL_BYTES: Final = 1024 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """A bundle whose files are those that its manifest names."""
 
     directory: Path

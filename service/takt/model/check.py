@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.errors import ModelError
 from takt.features.spec import FeatureSpec
@@ -32,8 +34,7 @@ _INTS: Final = "tensor(int64)"
 _WORDS: Final = {_FLOATS: "float32", _INTS: "int64", "tensor(double)": "float64", "tensor(int32)": "int32"}
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
+class Demands(Struct, frozen=True):
     """What a workspace asks of a model."""
 
     features: FeatureContract
@@ -42,8 +43,7 @@ class Demands:
     offers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(Struct, frozen=True):
     """A report with what was loaded for it; the parts are complete where the report is ok."""
 
     report: CheckReport

@@ -6,8 +6,9 @@ The fingerprint alone decides; the rest is there so that a refusal can say what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from takt.domain.request import Scalar
 from takt.features.matrix import model_columns
@@ -16,8 +17,7 @@ from takt.features.spec import FeatureSpec
 SECTIONS = ("profile", "context", "offer")
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureFacts:
+class FeatureFacts(Struct, frozen=True):
     """Type and default of one feature."""
 
     type: str
@@ -25,8 +25,7 @@ class FeatureFacts:
     """None = missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureContract:
+class FeatureContract(Struct, frozen=True):
     """The features that a model sees. Keys are `section.name`, columns those of `takt.features.matrix`."""
 
     fingerprint: str
@@ -60,8 +59,7 @@ def feature_contract(spec: FeatureSpec) -> FeatureContract:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One way in which a model's features are not those of `features.yaml`."""
 
     about: Literal["features", "vocabularies", "columns"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.errors import ModelError
 
@@ -23,8 +23,7 @@ ABSOLUTE, RELATIVE = 1e-4, 1e-4
 """Another version or processor may round differently; |difference| <= ABSOLUTE + RELATIVE x |expected|."""
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
+class Golden(Struct, frozen=True):
     """R rows and O offers with their outputs.
 
     Inputs are `profile` float32 [R, P], `context` float32 [R, C], `offers` float32 [O, G] and `offer_code` int64 [O];

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from takt.errors import ModelError
 from takt.model import fields
@@ -25,8 +26,7 @@ MANIFEST_FILE: Final = "manifest.json"
 ESTIMANDS: Final = ("response", "incremental")
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """What the graph carries in its `metadata_props`."""
 
     features: FeatureContract
@@ -52,16 +52,14 @@ class Metadata:
     """Held-out figures."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True):
     """A file of the bundle as it was written."""
 
     sha256: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """`manifest.json`. `files` is empty until the bundle is written."""
 
     name: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.catalog.snapshot import Catalog
 from takt.errors import ModelError
@@ -28,8 +28,7 @@ WARM_ROWS: Final = 64
 WARM_OFFERS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """How one output of the graph becomes an array on the catalog's axes."""
 
     name: str

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from takt.errors import ModelError
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """One verified point of the contract."""
 
     name: str
@@ -25,8 +26,7 @@ class Point:
         return not self.refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Medians of a few runs on this machine; informative. `offers` offers each."""
 
     offers: int
@@ -41,8 +41,7 @@ class Cost:
         return self.batch_us / self.batch_rows
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(Struct, frozen=True):
     """The contract as far as it was verified. Points that depend on a refused one are not among them."""
 
     path: Path

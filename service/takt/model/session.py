@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy.typing as npt
 import onnxruntime as ort
+from msgspec import Struct
 
 from takt.errors import ModelError
 
@@ -20,8 +20,7 @@ LEAST_RUNTIME: Final = "1.31.1"
 _FATAL: Final = 4  # errors come as exceptions; printing them as well would only clutter the log
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """An input or output as the graph declares it."""
 
     name: str

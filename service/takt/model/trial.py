@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt.errors import ModelError
 from takt.model.features import FeatureContract
@@ -30,8 +30,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Axes:
+class Axes(Struct, frozen=True):
     """Which axes of an output are full; the others have size 1 and stand for every index."""
 
     timings: bool
@@ -48,8 +47,7 @@ class Axes:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """A graph with what is needed to run it."""
 
     session: Session

@@ -5,13 +5,13 @@ All three change only on whole minutes, so a table is computed once per zone and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt.catalog.snapshot import Calendar, Zone
 from takt.clock import MINUTE_US, SECOND_US
@@ -24,8 +24,7 @@ KEPT = 4096
 """Tables kept before the cache is emptied: some 600 zones times a few minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(Struct, frozen=True):
     """One zone in one minute. Arrays: timings T, caps C, channels H."""
 
     not_before_us: npt.NDArray[np.int64]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from takt.clock import Clock
@@ -27,8 +27,7 @@ class Unit(NamedTuple):
     frame: bytes
 
 
-@dataclass(frozen=True)
-class Calls:
+class Calls(Struct, frozen=True, dict=True):
     """Reads and function calls for batches. Answers come in the order of what was asked."""
 
     wire: Wire

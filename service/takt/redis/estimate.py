@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from takt.domain.ledger import WIDTH
 from takt.redis import keys
@@ -30,8 +31,7 @@ SHOWN_BYTES: Final = 600
 """Of a log record for an offer shown: its slot, and its part of the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
+class Population(Struct, frozen=True):
     """Whom a store is for, and what they do."""
 
     profiles: int
@@ -49,8 +49,7 @@ class Population:
     partitions: int = keys.DEFAULT_PARTITIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One kind of thing in the store. Bytes include the share of the table of keys."""
 
     name: str
@@ -110,8 +109,7 @@ def estimate(people: Population, sizes: Sizes) -> tuple[Part, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Struct, frozen=True):
     """How long keys are: partitions have numbers of one digit to four."""
 
     partitions: int

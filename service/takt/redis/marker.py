@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.clock import MINUTE_US, SECOND_US
 from takt.errors import StoreError, StoreMarkerError
@@ -24,8 +26,7 @@ _FORMAT: Final = re.compile(rb"takt1 ([0-9a-f]{32}) (\d+) (\d+) (\d+)(?: (\d+))?
 _INIT: Final = "takt store init"
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """Which store this is, and what was chosen for it once."""
 
     store_id: str

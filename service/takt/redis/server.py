@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from takt.errors import StoreError
 from takt.redis.wire import Wire, explained
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """What a server says about itself. Empty where it does not let us ask."""
 
     shown: str

@@ -9,8 +9,9 @@ counts.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from takt.redis.server import Server
 
@@ -32,8 +33,7 @@ _NODE_INDEX: Final = 56
 """Bytes by which the index of a stream grows with each node of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """The sizes of one kind of server."""
 
     embeds: bool

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.clock import MINUTE_US, Clock, SystemClock
 from takt.domain.ledger import EMPTY
@@ -46,8 +47,7 @@ PATIENT_S: Final = 10.0
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(Struct, frozen=True):
     """A profile's claim on one of its identities."""
 
     profile_id: str

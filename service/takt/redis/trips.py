@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class TripCount:
+class TripCount(Struct, frozen=True):
     """What one kind of call cost so far."""
 
     trips: int = 0

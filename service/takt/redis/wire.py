@@ -10,13 +10,13 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import hiredis
 import redis
+from msgspec import Struct
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
@@ -42,8 +42,7 @@ _RUN_ID: Final = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _SCHEMES: Final = ("redis", "rediss", "unix")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a store is and how to get in. Raises `StoreError` if that cannot mean anything."""
 
     url: str

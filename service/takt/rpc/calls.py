@@ -7,11 +7,11 @@ import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import structlog
+from msgspec import Struct
 
 from takt.errors import TaktError
 from takt.rpc.errors import DefectError, DrainingError, NotServedError, Refusal, abort, refusal
@@ -46,8 +46,7 @@ class CallMeter(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One call that is under way."""
 
     begun_s: float

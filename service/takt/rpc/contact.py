@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
 
 from takt.domain.audit import AuditSummary, Finding
 from takt.domain.contact import BackfillOutcome, BackfillResult, ContactView, OutsideContact, Person, Reset, ResetResult

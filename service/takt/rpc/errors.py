@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from msgspec import Struct, field
 
 from takt.errors import (
     CatalogChangedError,
@@ -93,8 +93,7 @@ class DefectError(TaktError):
         super().__init__(f"a defect in the service; its log has the trace under call {self.call}")
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """What a caller is told instead of an answer."""
 
     code: grpc.StatusCode

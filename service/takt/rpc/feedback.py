@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
+from msgspec.structs import replace
 
 from takt.domain.feedback import EventOutcome, FeedbackEvent
 from takt.errors import InvalidRequestError, Violation

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
 
 from takt.domain.merge import Linked
 from takt.domain.profile import KnownProfile, ProfilePut, PutResult

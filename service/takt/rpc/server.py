@@ -8,13 +8,13 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from msgspec import Struct
 
 from takt.errors import TaktError, Violation
 from takt.rpc.calls import LARGEST_MESSAGE, unserved
@@ -74,8 +74,7 @@ class ListenError(TaktError):
     """An address cannot be listened on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """How a listener proves who it is, and whether callers have to."""
 
     certificate: bytes
@@ -122,8 +121,7 @@ def _pem(path: Path, setting: str, kind: bytes) -> bytes:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """Where a process can be reached: the ports that were really bound."""
 
     public: Address
@@ -131,8 +129,7 @@ class Listening:
     metrics: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdminServices:
+class AdminServices(Struct, frozen=True):
     """What is served on the listener of its own."""
 
     profile: ProfileService

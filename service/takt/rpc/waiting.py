@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from takt.wire.request import asked_budget_us
 
@@ -21,8 +22,7 @@ QUICKLY: Final = 0.3
 """How much of what is known of the pace the next batch replaces."""
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(Struct):
     """One call that has no answer yet."""
 
     call_id: int

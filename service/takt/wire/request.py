@@ -7,10 +7,10 @@ range. Names and types are judged by the engine, which knows the catalog.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from msgspec import Struct
 
 from takt.clock import SECOND_US
 from takt.domain.request import DecideRequest, Explain, Identity, PlacementAsk
@@ -48,8 +48,7 @@ EXPLAIN_LEVEL: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """How long a decision may take, on the clock's monotonic scale."""
 
     received_us: int

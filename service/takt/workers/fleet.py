@@ -11,12 +11,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt import __version__
 from takt.errors import StoreError, TaktError
@@ -106,8 +107,7 @@ def of_a_worker(settings: Settings, public: Address, admin: Address, embedded: E
     )
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """The signal that asked for the end, once one has."""
 
     reading: int
@@ -137,8 +137,7 @@ def signals() -> Iterator[Told]:
         os.close(writing)
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     """One place in the fleet, and the process that is in it."""
 
     number: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import Struct, field
 
 from takt.errors import Violation, WorkspaceError
 from takt.spelling import did_you_mean, shown
@@ -20,8 +21,7 @@ D = TypeVar("D")  # what stands in for a missing value
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Problems:
+class Problems(Struct):
     """Collects what is wrong with one or several files."""
 
     found: list[Violation] = field(default_factory=list)
@@ -39,8 +39,7 @@ class Problems:
         return bool(self.found)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """One value of a YAML file and where it stands."""
 
     filename: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NoReturn
 
 import yaml
+from msgspec import Struct, field
 
 from takt.errors import WorkspaceError
 from takt.spelling import shown
@@ -58,8 +58,7 @@ def load(text: str, filename: str, problems: Problems | None = None) -> Node:
     return _Builder(text=text, filename=filename, problems=noted).build(root, "", 0)
 
 
-@dataclass(slots=True)
-class _Builder:
+class _Builder(Struct):
     """Turns composed nodes into `Node`s."""
 
     text: str

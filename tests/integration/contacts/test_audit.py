@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +15,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 
 from takt.cli.exits import Exit
 from takt.cli.main import main

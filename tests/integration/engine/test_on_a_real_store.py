@@ -7,11 +7,11 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Calendar, Cap, Catalog, Counts, Scope, Zone
 from takt.catalog.workspace import load_workspace

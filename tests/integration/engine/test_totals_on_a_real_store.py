@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Calendar, Cap, Catalog, Counts, Scope, Zone
 from takt.catalog.workspace import load_workspace

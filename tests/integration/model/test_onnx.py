@@ -1,15 +1,17 @@
 """A bundle in force scores on the catalog's axes, the same to the bit in any company, and says so when it cannot."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Catalog, Offer, Timing
 from takt.errors import ModelError
@@ -256,18 +258,13 @@ def test_load_refuses_with_every_reason(tmp_path: Path) -> None:
 
 def catalog(timings: tuple[str, ...]) -> Catalog:
     """A catalog with what a model looks at; reading anything else fails."""
-    partial = object.__new__(Catalog)
-    object.__setattr__(partial, "spec", SPEC)
-    object.__setattr__(
-        partial, "timings", tuple(Timing(id=name, day_offset=0, from_minute=-1, to_minute=-1) for name in timings)
+    looked_at = SimpleNamespace(
+        spec=SPEC,
+        timings=tuple(Timing(id=name, day_offset=0, from_minute=-1, to_minute=-1) for name in timings),
+        tonalities=TONALITIES,
+        offers=tuple(Offer(id=name, code=0, group=-1, tags=frozenset(), title="") for name in ("tea", "milk")),
     )
-    object.__setattr__(partial, "tonalities", TONALITIES)
-    object.__setattr__(
-        partial,
-        "offers",
-        tuple(Offer(id=name, code=0, group=-1, tags=frozenset(), title="") for name in ("tea", "milk")),
-    )
-    return partial
+    return cast("Catalog", looked_at)
 
 
 def test_a_catalog_says_what_it_demands(bundle: Path, inputs: dict[str, Array]) -> None:

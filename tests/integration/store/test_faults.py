@@ -9,11 +9,11 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 import takt.redis
 from takt.clock import ManualClock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import asdict, replace
 
 from takt.catalog.workspace import load_workspace
 from takt.clock import MINUTE_US
@@ -81,7 +81,7 @@ def test_a_decision_is_kept_with_all_that_it_was_made_on(world: World, tmp_path:
                 *(slot["offer"], slot["timing"], slot["tonality"], slot["treatment"]),
             )
             assert (offer.offer_propensity, offer.arm_propensity) == (slot["offer_propensity"], slot["arm_propensity"])
-            assert dataclasses.asdict(offer.score) == slot["score"]
+            assert asdict(offer.score) == slot["score"]
             assert slot["offer"] in placement["candidates"]
     (record,) = [record for kind, record in world.store.log if kind == "decision"]
     assert record == row["record"]
@@ -93,7 +93,7 @@ def test_events_are_kept_with_what_became_of_them(world: World, tmp_path: Path) 
     event = FeedbackEvent(
         "e1", "purchase", decision_id=decision.decision_id, profile_id="p", value=3.5, attributes={"till": 7}
     )
-    world.feedback().record([event, dataclasses.replace(event, event_id="e2", decision_id="")])
+    world.feedback().record([event, replace(event, event_id="e2", decision_id="")])
 
     drained(world.store, tmp_path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from takt.clock import DAY_US
 from takt.features.section import Feature, FeatureType, Source
@@ -102,7 +103,4 @@ def shop(n: int, seed: int = 0, *, silence: float = 0.1, days: int = 120, width:
     accepted = rng.random(n) < np.where(silent, 0.05, truth(contacts))
     value = np.where(accepted, rng.gamma(2.0, 1.0, n) * (5 + 0.3 * np.where(silent, 0, offers[offer, 0])), 0.0)
     annoyed = rng.random(n) < np.where(silent, 0.0, np.where(contacts.tonality == 1, 0.12, 0.03))
-    object.__setattr__(contacts, "happened", accepted)
-    object.__setattr__(contacts, "reward", value)
-    object.__setattr__(contacts, "reacted", annoyed)
-    return contacts
+    return replace(contacts, happened=accepted, reward=value, reacted=annoyed)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from takt.catalog.workspace import load_workspace
 from takt.features.matrix import model_columns, model_matrix
 from takt_training.joint.contacts import NONE
 from takt_training.joint.from_log import arms_of, contacts_of
-from takt_training.logged.dataset import Candidates, Offers, SlotState
+from takt_training.logged.dataset import Candidates, Logged, Offers, SlotState
 from tests.training.logged.building import coded, logged
 
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "minimal"
 CATALOG = load_workspace(WORKSPACE)
 
 
-def _log() -> object:
+def _log() -> Logged:
     """A milk that is a watering can, silence, and a no-show, on the features of the workspace."""
     return logged(
         CATALOG.spec,
@@ -29,7 +30,7 @@ def _log() -> object:
 
 def test_no_shows_are_left_out_and_silence_stays() -> None:
     """Two of the three draws are examples; arms are those of the catalog, in its order."""
-    contacts = contacts_of(_log(), CATALOG)  # type: ignore[arg-type]
+    contacts = contacts_of(_log(), CATALOG)
     arms = arms_of(CATALOG)
 
     assert [0, NONE] == contacts.offer.tolist()
@@ -42,14 +43,13 @@ def test_no_shows_are_left_out_and_silence_stays() -> None:
 
 def test_an_offer_is_as_its_catalog_had_it() -> None:
     """The price of the version in force counts, not today's."""
-    log = _log()
     then = CATALOG.offer_table.copy()
     then["num"][:, 0] = 99.0
     ids = tuple(offer.id for offer in CATALOG.offers)
-    object.__setattr__(log, "offers", {"c1": Offers(ids, CATALOG.spec.offer, then)})
+    log = replace(_log(), offers={"c1": Offers(ids, CATALOG.spec.offer, then)})
 
-    old = contacts_of(log, CATALOG).offers  # type: ignore[arg-type]
-    new = contacts_of(_log(), CATALOG).offers  # type: ignore[arg-type]
+    old = contacts_of(log, CATALOG).offers
+    new = contacts_of(_log(), CATALOG).offers
 
     price = model_columns(CATALOG.spec.offer).index("price")
     assert 99.0 == old[0, price]

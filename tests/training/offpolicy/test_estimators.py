@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from takt_training.offpolicy.draws import Draws, Floats, Policy
 from takt_training.offpolicy.estimators import Refused, Value, Weighed, gain, judge, logged, weigh

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.exploration.distributions import Rule
 from takt_training.offpolicy.policies import Exploration, best_constant, by_scores, constant, uniform

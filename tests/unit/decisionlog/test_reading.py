@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import given, settings
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.decisionlog.codec import ProtobufCodec
 from takt.decisionlog.reading import DecisionTables, read_changes, read_decisions, read_feedback
@@ -76,9 +77,9 @@ def named(decision: Decision) -> Decision:
 DECISIONS = decisions.map(named)
 
 
-def whole(columns: object) -> bool:
+def whole(columns: Struct) -> bool:
     """Whether all columns have as many elements."""
-    return 1 == len({len(getattr(columns, f.name)) for f in fields(columns) if f.name != "damaged"})  # type: ignore[arg-type]
+    return 1 == len({len(getattr(columns, name)) for name in columns.__struct_fields__ if name != "damaged"})
 
 
 @settings(max_examples=30)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from takt.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from takt.decisionlog.codec import ProtobufCodec

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Calendar, Cap, Counts, Exploration, Scope, Zone
 from takt.clock import MINUTE_US, SECOND_US

@@ -78,4 +78,4 @@ def test_records_are_as_long_as_estimated(world: World, placement: str) -> None:
 
 
 def _fields(catalog: object) -> dict[str, object]:
-    return {name: getattr(catalog, name) for name in type(catalog).__dataclass_fields__}  # type: ignore[attr-defined]
+    return {name: getattr(catalog, name) for name in type(catalog).__struct_fields__}

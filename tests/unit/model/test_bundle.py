@@ -1,11 +1,11 @@
 """A bundle is written whole or not at all, and read only if every byte is right."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from takt.errors import ModelError
 from takt.model.bundle import read_bundle, write_bundle

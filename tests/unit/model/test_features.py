@@ -1,8 +1,7 @@
 """A model's features are compared with the workspace's by what they mean, and every difference is a sentence."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from takt.features.section import Feature, FeatureType
 from takt.features.spec import make_spec

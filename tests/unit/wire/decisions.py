@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
 from hypothesis import strategies as st
 
 from takt.domain.decision import (
@@ -18,23 +21,32 @@ from takt.domain.decision import (
 )
 from takt.domain.reasons import Cause, Reason, Status
 
+T = TypeVar("T")
+Drawn: TypeAlias = "st.SearchStrategy[Any]"
+
 names = st.sampled_from(["", "milk", "hero", "Grün", "a/b", "\x00", "日本", "x" * 300])
 moments = st.sampled_from([0, 1, -1, 999_999, 1_700_000_000_123_456, -(10**14), 10**17])
 probabilities = st.sampled_from([0.0, 0.1, 1 / 3, 1.0, 5e-324])
 amounts = st.sampled_from([0.0, -0.0, 0.1, -1 / 3, 1e300, -5e-324])
 counts = st.sampled_from([0, 1, 2**32 - 1])
 
-windows = st.builds(TimingWindow, names, moments, moments)
-scores = st.builds(
-    Score, probabilities, probabilities, amounts, amounts, amounts, amounts, probabilities, amounts, amounts
-)
+
+def built(
+    kind: Callable[..., T], *places: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
+) -> st.SearchStrategy[T]:
+    """A value of so many drawn parts; `st.builds` would ask for types that only a type checker has."""
+    return st.tuples(st.tuples(*places), st.fixed_dictionaries(named)).map(lambda parts: kind(*parts[0], **parts[1]))
+
+
+windows = built(TimingWindow, names, moments, moments)
+scores = built(Score, probabilities, probabilities, amounts, amounts, amounts, amounts, probabilities, amounts, amounts)
 
 
 def offers_of(size: int) -> st.SearchStrategy[tuple[RankedOffer, ...]]:
     """So many offers, ranked from 1."""
 
     def offer(rank: int) -> st.SearchStrategy[RankedOffer]:
-        return st.builds(
+        return built(
             RankedOffer,
             rank=st.just(rank),
             offer=names,
@@ -55,7 +67,7 @@ def offers_of(size: int) -> st.SearchStrategy[tuple[RankedOffer, ...]]:
     return st.tuples(*(offer(rank) for rank in range(1, size + 1)))
 
 
-placements = st.builds(
+placements = built(
     PlacementDecision,
     placement=names,
     channel=names,
@@ -63,15 +75,15 @@ placements = st.builds(
     offers=st.integers(0, 3).flatmap(offers_of),
     fallback=names,
     silence_propensity=probabilities,
-    next_moment=st.none() | st.builds(NextMoment, names, names, windows, amounts),
+    next_moment=st.none() | built(NextMoment, names, names, windows, amounts),
     exclusions=st.lists(
-        st.builds(Exclusion, st.sampled_from(Reason), counts, st.lists(names, max_size=3).map(tuple), names),
+        built(Exclusion, st.sampled_from(Reason), counts, st.lists(names, max_size=3).map(tuple), names),
         max_size=3,
     ).map(tuple),
-    candidates=st.lists(st.builds(Candidate, names, names, names, scores), max_size=2).map(tuple),
+    candidates=st.lists(built(Candidate, names, names, names, scores), max_size=2).map(tuple),
 )
 
-decisions = st.builds(
+decisions = built(
     Decision,
     decision_id=names,
     request_id=names,
@@ -79,9 +91,9 @@ decisions = st.builds(
     anonymous=st.booleans(),
     stage=names,
     placements=st.lists(placements, max_size=3).map(tuple),
-    versions=st.builds(Versions, names, names, names, names),
+    versions=built(Versions, names, names, names, names),
     decided_at_us=moments,
     attempts=counts,
     dry_run=st.booleans(),
-    degradations=st.lists(st.builds(Degradation, st.sampled_from(Cause), names), max_size=2).map(tuple),
+    degradations=st.lists(built(Degradation, st.sampled_from(Cause), names), max_size=2).map(tuple),
 )

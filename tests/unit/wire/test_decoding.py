@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -126,16 +125,16 @@ def same(one: Asking, other: Asking) -> None:
     right = [i for i in range(len(one)) if i not in one.errors]
     assert {i: str(e) for i, e in one.errors.items()} == {i: str(e) for i, e in other.errors.items()}
     assert one.identities == other.identities
-    for field in fields(Asking):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if field.name in {"force", "identities", "errors"}:
+    for name in Asking.__struct_fields__:
+        a, b = getattr(one, name), getattr(other, name)
+        if name in {"force", "identities", "errors"}:
             continue
-        if field.name in {"first_ask", "placement", "slots"}:
-            assert a.tolist() == b.tolist(), field.name
+        if name in {"first_ask", "placement", "slots"}:
+            assert a.tolist() == b.tolist(), name
         elif isinstance(a, np.ndarray):
-            assert a[right].tobytes() == b[right].tobytes(), field.name
+            assert a[right].tobytes() == b[right].tobytes(), name
         else:
-            assert [a[i] for i in right] == [b[i] for i in right], field.name
+            assert [a[i] for i in right] == [b[i] for i in right], name
 
 
 @settings(max_examples=500)

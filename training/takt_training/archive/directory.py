@@ -19,11 +19,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import pyarrow.parquet as pq
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.errors import PreconditionError
 from takt_training.archive.positions import FILE as POSITIONS
@@ -38,8 +39,7 @@ _LOCK: Final = ".lock"
 _SAFE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@dataclass(slots=True)
-class Archive:
+class Archive(Struct):
     """An archive that this process may write to. Make it with `opened`."""
 
     directory: Path

@@ -7,8 +7,10 @@ log ended when it began, so it ends under load.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.domain.log import START, LogExtent
 from takt.errors import PreconditionError
@@ -27,8 +29,7 @@ Progress = Callable[[int, int], None]
 """Told how many entries are written, of how many."""
 
 
-@dataclass(slots=True)
-class Drained:
+class Drained(Struct):
     """What one drain did."""
 
     entries: dict[str, int] = field(default_factory=dict)

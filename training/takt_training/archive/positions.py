@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.domain.log import START, LogPosition
 from takt.errors import PreconditionError
@@ -15,8 +17,7 @@ FILE: Final = "positions.json"
 FORMAT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
+class Positions(Struct, frozen=True):
     """What is in the archive: everything up to these positions, and nothing else."""
 
     store_id: str

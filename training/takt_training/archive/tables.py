@@ -8,11 +8,12 @@ out of it, so that a decision can be computed again from the archive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.catalog.legend import Legend, parse_legend
 from takt.clock import DAY_US
@@ -46,16 +47,14 @@ _TEXTS: Final = ("decision_id", "request_id", "profile_id", "catalog", "model", 
 _NUMBERS: Final = ("attempts", "slack", "chain_index", "chain_length")
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """An entry with the partition that it comes from."""
 
     partition: int
     entry: LogEntry
 
 
-@dataclass(frozen=True, slots=True)
-class DayTable:
+class DayTable(Struct, frozen=True):
     """Rows of one kind and day."""
 
     kind: str
@@ -67,8 +66,7 @@ class DayTable:
     """The newest moment in it; 0 for what cannot be read."""
 
 
-@dataclass(slots=True)
-class Keys:
+class Keys(Struct):
     """What the packed parts of records mean: layouts by fingerprint, legends by version of the catalog.
 
     Those that are not registered, or damaged, are named with the reason, once each.

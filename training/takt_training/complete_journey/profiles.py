@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 from takt.domain.person import Address
 from takt.domain.request import Scalar
@@ -22,8 +22,7 @@ FORMAL_SHARE, INFORMAL_SHARE = 0.15, 0.25
 """Simulated: the data hold no preference of address; the rest has stated none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(Struct, frozen=True):
     """A household as a profile."""
 
     profile_id: str

@@ -1,7 +1,6 @@
 """The recipe `complete-journey`: from the installed data to a bundle and its report, the same every time."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from msgspec import Struct, to_builtins
 
 from takt.features.matrix import model_columns
 from takt.features.spec import FeatureSpec
@@ -49,8 +49,7 @@ Step = Callable[[str, float], None]
 """Told the name of a step and the share of it that is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(Struct, frozen=True):
     """What training gave, before it is written."""
 
     towers: Towers
@@ -104,8 +103,7 @@ def train(
     return trained, examples
 
 
-@dataclass(frozen=True, slots=True)
-class ByHousehold:
+class ByHousehold(Struct, frozen=True):
     """Mailings of households of whom nothing was learned, each predicted once."""
 
     contacts: int
@@ -315,7 +313,7 @@ def _moment(day: date) -> str:
 
 
 def _platt(platt: Platt) -> dict[str, float | bool]:
-    return {**{name: round(value, 6) for name, value in asdict(platt).items()}, "adopted": platt.adopted}
+    return {**{name: round(value, 6) for name, value in to_builtins(platt).items()}, "adopted": platt.adopted}
 
 
 def _metrics(trained: Trained) -> dict[str, object]:

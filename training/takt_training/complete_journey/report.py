@@ -1,10 +1,11 @@
 """The report of the recipe: a page for people and figures for scripts, by `takt_training.report`."""
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from takt_training.calibration import CRITICAL, Platt
 from takt_training.complete_journey.examples import LEAST_HISTORY_DAYS, WINDOW_DAYS
@@ -98,14 +99,14 @@ def report(trained: Trained, examples: Examples) -> Report:
                 "train_campaigns": _campaigns(examples, trained.fold.train),
                 "test_campaigns": _campaigns(examples, trained.fold.test),
             },
-            "mailings": asdict(trained.mailings),
-            "mailings_if_scaled": asdict(trained.scaled),
-            "coupons": asdict(trained.coupons),
+            "mailings": to_builtins(trained.mailings),
+            "mailings_if_scaled": to_builtins(trained.scaled),
+            "coupons": to_builtins(trained.coupons),
             "calibration": {
-                "mailing": asdict(trained.mailing_calibration),
-                "coupon": asdict(trained.coupon_calibration),
+                "mailing": to_builtins(trained.mailing_calibration),
+                "coupon": to_builtins(trained.coupon_calibration),
             },
-            "importance": [asdict(one) for one in used],
+            "importance": [to_builtins(one) for one in used],
         },
     )
 

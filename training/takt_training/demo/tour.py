@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -30,8 +30,7 @@ AGAIN = 25
 """Times that the same household is asked for, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tour:
+class Tour(Struct, frozen=True):
     """Whom to ask, for whom to print."""
 
     client: Client

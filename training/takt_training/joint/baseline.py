@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 from sklearn.linear_model import LogisticRegression
 
 from takt_training.joint.contacts import Contacts, Floats, Ints
@@ -16,8 +15,7 @@ MOST_ROWS = 100_000
 """Rows that it is fitted on, evenly spread: enough for some hundred weights."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Yardstick:
+class Yardstick(Struct, frozen=True, eq=False):
     """Weights over persons, offers (attributes, pieces, codes one by one) and arms (one by one)."""
 
     weights: Floats

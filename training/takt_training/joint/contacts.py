@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt_training.preparation import Floats32
 
@@ -18,8 +19,7 @@ NONE = -1
 """Index where there is nothing: the offer of silence, an arm that is not known."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Untold:
+class Untold(Struct, frozen=True, eq=False):
     """What people to whom nothing was said did all the same, offer by offer: k pairs of a silence and an offer."""
 
     row: Ints
@@ -30,8 +30,7 @@ class Untold:
     """bool [k]: its goal was reported within the window."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Contacts:
+class Contacts(Struct, frozen=True, eq=False):
     """n rows in any order. Profiles are kept once for the rows that share them, offers once in all.
 
     Columns are those of `takt.features.matrix.model_columns`, raw, NaN for missing.

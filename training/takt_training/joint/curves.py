@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 from sklearn.isotonic import IsotonicRegression
 
 from takt_training.graph import Graph
@@ -17,8 +16,7 @@ _LEAST_SLOPE = 1e-3
 """A curve never falls and never quite levels out: the order of offers stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """calibrated = line(x) where `knots` are empty, else the pieces between the knots, with slope 1 outside of them."""
 
     scale: float = 1.0

@@ -7,9 +7,8 @@ the hidden layer might have become is not counted: a lower bound, good for compa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from takt_training.graph import Graph
 from takt_training.joint.contacts import Contacts, Floats, Ints
@@ -21,8 +20,7 @@ from takt_training.preparation import Floats32
 MOST_ROWS = 50_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Doubt:
+class Doubt(Struct, frozen=True, eq=False):
     """F = width of phi."""
 
     root: Floats32

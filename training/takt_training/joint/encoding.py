@@ -8,12 +8,12 @@ The same code runs in numpy and in JAX; `graph` writes it into the ONNX graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 from onnx import TensorProto
 
 from takt.features.matrix import model_features
@@ -29,8 +29,7 @@ _RARE = 0.001
 """Share of the rows on either side that is clipped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a raw matrix."""
 
     name: str
@@ -51,8 +50,7 @@ def columns_of(section: Section, prefix: str) -> list[Column]:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(Struct, frozen=True):
     """Fitted encoding of a raw matrix [n, *] as [n, Z]: K numbers, F flags of missing values, then one-hots [H]."""
 
     numbers: Preparation

@@ -7,7 +7,6 @@ hidden codes and the start come from the seed; on one thread the same input give
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.joint.contacts import Bools, Contacts, Floats, Ints
 from takt_training.joint.encoding import Encoding
@@ -45,8 +45,7 @@ _FINER = 2
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Descent:
+class Descent(Struct, frozen=True):
     """How a head is fitted."""
 
     batch: int = 2048
@@ -64,8 +63,7 @@ class Descent:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class Encoded(Struct, frozen=True, eq=False):
     """What turns contacts into inputs, shared by all heads."""
 
     persons: Encoding
@@ -75,8 +73,7 @@ class Encoded:
     vocabulary: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Task(Struct, frozen=True, eq=False):
     """What one head learns: `target` and `weight` float32 [n] belong to the rows of the contacts."""
 
     name: str
@@ -94,8 +91,7 @@ class Task:
     """Where it is learned above what happens anyway, and together with it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Anyway:
+class Anyway(Struct, frozen=True, eq=False):
     """What happens without a contact, as part of a task that learns what a contact adds."""
 
     alone: Bools
@@ -105,8 +101,7 @@ class Anyway:
     something that is already about right."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
+class _Inputs(Struct, frozen=True, eq=False):
     """The offers' side, and how rows are gathered."""
 
     contacts: Contacts

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.graph import Graph
 from takt_training.joint.curves import Curve
@@ -22,8 +22,7 @@ LARGEST_EXPONENT = 8.0
 """An expected value is at most some 3,000 times the mean of training."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """Parameters as `takt_training.joint.network` names them."""
 
     name: str
@@ -33,7 +32,7 @@ class Head:
     scale: float = 1.0
     """The output is scale x inverse link, plus shift: the unit of value."""
     shift: float = 0.0
-    curve: Curve = Curve()  # noqa: RUF009 - immutable
+    curve: Curve = Curve()
     """Calibration of the linear predictor."""
     epochs: int = 0
     over: Head | None = None
@@ -68,8 +67,7 @@ class Head:
                 return np.asarray(self.scale * eta + self.shift)
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(Struct, frozen=True):
     """Names of what the heads share in a graph."""
 
     person: str

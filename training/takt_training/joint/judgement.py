@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt_training import metrics
 from takt_training.evaluation import Quality
@@ -23,8 +24,7 @@ LEAST_ROWS = 200
 """Rows of an offer that are needed to say how it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class OfferLevel:
+class OfferLevel(Struct, frozen=True):
     """What was expected of one offer and what was seen."""
 
     offer: str
@@ -33,16 +33,14 @@ class OfferLevel:
     observed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Importance:
+class Importance(Struct, frozen=True):
     """How much AUC is lost when one input is shuffled over the rows."""
 
     column: str
     loss: float
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLevel:
+class HeadLevel(Struct, frozen=True):
     """One further head: what it expected on average and what was seen, and how well it ranks where that is defined."""
 
     name: str
@@ -52,8 +50,7 @@ class HeadLevel:
     auc: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """Acceptance beside the logistic baseline, and what else a sceptic asks for."""
 
     rows: int
@@ -151,8 +148,7 @@ def _importance(contacts: Contacts, trained: Trained, test: Ints) -> tuple[Impor
     return tuple(sorted(found, key=lambda one: -one.loss))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _Rows(Struct, frozen=True, eq=False):
     """Raw inputs of some rows, laid open."""
 
     persons: np.ndarray

@@ -7,13 +7,13 @@ that cannot be negative (a softplus), so the promise holds by construction, for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from takt_training.graph import Graph
 from takt_training.preparation import Floats32
@@ -22,8 +22,7 @@ Direction = Literal["up", "down"]
 PIECES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Splines:
+class Splines(Struct, frozen=True):
     """Q pieces of some columns of the raw offers; arrays float32 [Q], but for `column`."""
 
     column: npt.NDArray[np.int64]

@@ -20,7 +20,6 @@ adds some of the others, so that a tone that doubles a small lift leaves the bas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
 from typing import Any, Final
@@ -28,6 +27,7 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 import numpy as np
+from msgspec import Struct
 
 from takt_training.preparation import Floats32
 
@@ -48,8 +48,7 @@ class Link(StrEnum):
     """Itself; fitted by squared error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Sizes of a head. 0 timings or tonalities: it does not tell them apart; no codes: it does not know offers."""
 
     person: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from msgspec import Struct
 
 from takt.catalog.times import shown_duration
 from takt.errors import PreconditionError
@@ -15,8 +15,7 @@ from takt_training.joint.settings import Settings
 _PURPOSES = ("to learn from", "to stop by", "to calibrate with", "to judge by")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Parts(Struct, frozen=True, eq=False):
     """Row numbers of each part, int64, in the order of the rows; no row is in two."""
 
     fit: Ints
@@ -117,8 +116,7 @@ def _place(person: Ints) -> Floats:
     return np.asarray((mixed >> np.uint64(11)).astype(np.float64) / 2**53)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Weights:
+class Weights(Struct, frozen=True, eq=False):
     """What rows count in training, mean 1."""
 
     values: Floats

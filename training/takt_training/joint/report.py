@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import to_builtins
 
 from takt.catalog.times import shown_duration
 from takt_training.calibration import CRITICAL
@@ -131,7 +132,7 @@ def report(trained: Trained, found: Judgement, notes: Sequence[str] = ()) -> Rep
                 "embargoed": trained.parts.embargoed,
                 "rows": {name: len(getattr(trained.parts, name)) for name in ("fit", "stop", "calibrate", "test")},
             },
-            "judgement": asdict(found),
+            "judgement": to_builtins(found),
             "weights": {
                 "clip": trained.weights.clip,
                 "clipped": trained.weights.clipped,

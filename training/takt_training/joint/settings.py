@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
+
+from msgspec import Struct, field
 
 from takt.catalog.times import duration_at
 from takt.clock import DAY_US
@@ -25,8 +26,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """Which rows are learned from and which are judged by."""
 
     by: SplitBy = "time"
@@ -40,8 +40,7 @@ class Split:
     """How long before the test nothing is learned from; None: the outcome window, so that all outcomes were known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that a training run can be told."""
 
     name: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from threadpoolctl import threadpool_limits
 
 from takt.clock import DAY_US
@@ -47,16 +48,14 @@ PERIODS = 40
 """Calibration takes rows of one stretch of time to share its luck; at most about so many stretches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arms:
+class Arms(Struct, frozen=True):
     """Names along the timing and the tonality axis, as the catalog declares them."""
 
     timings: tuple[str, ...]
     tonalities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class Trained(Struct, frozen=True, eq=False):
     """What training gave."""
 
     spec: FeatureSpec

@@ -8,12 +8,13 @@ with `state` was learned afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.features.matrix import model_matrix
 from takt.features.record import put_column
@@ -55,8 +56,7 @@ class SlotState(IntEnum):
     """Its hold had not expired when the log was exported."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Coded:
+class Coded(Struct, frozen=True, eq=False):
     """A column of names: int32 `[n]` indices in `names`, `NONE` where there is none."""
 
     codes: Codes
@@ -74,8 +74,7 @@ class Coded:
         return np.array([*self.names, None], object)[self.codes]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class Candidates(Struct, frozen=True, eq=False):
     """Offers per row, any number: those of row i are `offer[first[i]:first[i + 1]]`."""
 
     first: Ints
@@ -101,8 +100,7 @@ class Candidates:
         return Candidates(first, offers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Offers:
+class Offers(Struct, frozen=True, eq=False):
     """The offers of one catalog as they were."""
 
     ids: tuple[str, ...]
@@ -112,8 +110,7 @@ class Offers:
     """Structured `[O]` of `section.dtype`, in the order of `ids`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decisions:
+class Decisions(Struct, frozen=True, eq=False):
     """d decisions in the order of their moments; each id stands once."""
 
     id: npt.NDArray[np.bytes_]
@@ -141,8 +138,7 @@ class Decisions:
         return len(self.id)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Slots:
+class Slots(Struct, frozen=True, eq=False):
     """n draws, by decision, then in the order in which they were made."""
 
     decision: Ints
@@ -195,8 +191,7 @@ class Slots:
         return np.asarray(self.offer.codes == NONE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Logged:
+class Logged(Struct, frozen=True, eq=False):
     """The log of decisions whose outcome windows have closed, with their outcomes."""
 
     spec: FeatureSpec
@@ -242,7 +237,9 @@ class Logged:
     def take(self, rows: Bools | npt.NDArray[np.intp]) -> Logged:
         """Some slots, with all decisions: for splits."""
         slots = self.slots
-        return replace(self, slots=Slots(**{name: taken(getattr(slots, name), rows) for name in Slots.__slots__}))
+        return replace(
+            self, slots=Slots(**{name: taken(getattr(slots, name), rows) for name in Slots.__struct_fields__})
+        )
 
 
 def taken(column: Any, rows: Bools | npt.NDArray[np.intp]) -> Any:

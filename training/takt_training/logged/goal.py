@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from takt.errors import PreconditionError
 
@@ -11,8 +12,7 @@ AGGREGATES: Final = ("max", "sum", "first")
 ATTRIBUTIONS: Final = ("decision", "person")
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Struct, frozen=True):
     """A declared outcome. Raises `PreconditionError` if it cannot mean anything."""
 
     events: tuple[str, ...]

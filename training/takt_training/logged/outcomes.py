@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from takt.catalog.legend import RELEASES
 from takt_training.archive.features import TIME
@@ -26,8 +26,7 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(slots=True)
-class Events:
+class Events(Struct):
     """Events e that can be an outcome, each id once."""
 
     type: npt.NDArray[np.object_]
@@ -63,8 +62,7 @@ _TYPES: Final = {
 _NO_EVENTS: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS]).empty_table()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcomes:
+class Outcomes(Struct, frozen=True):
     """What came of each slot `[n]`."""
 
     opens_us: Ints

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 from takt.decisionlog.reading import FACTORS
 from takt.features.spec import FeatureSpec
@@ -26,8 +26,7 @@ SLOT_NAMES: Final = ("timing", "tonality", "form_of_address", "treatment", "coun
 SLOT_TIMES: Final = ("not_before", "hold_expires")
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """Everything that the files say, before outcomes. Decisions d, slots n."""
 
     file: Ints
@@ -61,8 +60,7 @@ class Found:
     """Placements where nothing could be drawn."""
 
 
-@dataclass(slots=True)
-class _Parts:
+class _Parts(Struct):
     """Columns of the files so far."""
 
     parts: dict[str, list[Any]] = field(default_factory=dict)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from msgspec import to_builtins
 from rich.console import Console
 
 from takt.catalog.snapshot import Catalog
@@ -64,7 +64,7 @@ def judge_policies(
         f"{found.no_shows:,} of them were never seen by anybody and earned nothing.{sampled}"
     )
     sections = (Section(first.title, lead, first.blocks), *rest)
-    extend_report(bundle, warnings=told, sections=sections, data={"comparison": asdict(found)})
+    extend_report(bundle, warnings=told, sections=sections, data={"comparison": to_builtins(found)})
     show_sections(sections, console)
 
 

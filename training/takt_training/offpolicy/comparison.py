@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from msgspec import Struct
 
 from takt.catalog.snapshot import Catalog
 from takt.errors import PreconditionError
@@ -36,8 +36,7 @@ PROBED = 1000
 """Rows on which sensitivity and importance are measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(Struct, frozen=True):
     """What one policy earns more than another per draw, paired; None where either is refused."""
 
     one: str
@@ -45,16 +44,14 @@ class Gain:
     interval: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
-class SlotValue:
+class SlotValue(Struct, frozen=True):
     """One policy in one slot of one placement."""
 
     where: str
     found: Value | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Rows that share an offer, a placement or a stage: expected and observed, and how each model does there."""
 
     kind: str
@@ -71,8 +68,7 @@ class Group:
         return self.champion_log_loss is not None and self.log_loss > self.champion_log_loss
 
 
-@dataclass(frozen=True, slots=True)
-class Estimates:
+class Estimates(Struct, frozen=True):
     """How right the acceptance of what was shown is. None of it is known where too few were shown."""
 
     rows: int
@@ -91,8 +87,7 @@ class Estimates:
     """Empty where it was not asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
+class Sensitivity(Struct, frozen=True):
     """Share of probed draws whose first choice changes."""
 
     halved_value: float
@@ -101,8 +96,7 @@ class Sensitivity:
     """When attributes are dealt out anew among the offers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """All that is found."""
 
     boundary_us: int

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -18,8 +17,7 @@ _SLACK = 1e-6
 """How far a policy's probabilities may be off a sum of 1."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Draws:
+class Draws(Struct, frozen=True, eq=False):
     """n draws among A actions. One slot of one placement of one decision is one draw.
 
     Raises ValueError if columns differ in length, a propensity is not in (0, 1], a reward is not a finite number, or
@@ -65,12 +63,11 @@ class Draws:
 
     def take(self, rows: Bools | Ints) -> Draws:
         """Some rows: of a split, of a slot."""
-        parts = {name: getattr(self, name)[rows] for name in self.__slots__ if name != "names"}
+        parts = {name: getattr(self, name)[rows] for name in self.__struct_fields__ if name != "names"}
         return Draws(names=self.names, **parts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Policy:
+class Policy(Struct, frozen=True, eq=False):
     """What another policy would do in each of n draws.
 
     Raises ValueError if a row is no distribution over what is allowed there (`checked`).

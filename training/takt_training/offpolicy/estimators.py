@@ -6,9 +6,8 @@ with a known truth they hold it in 92 to 96 of 100 cases where the largest weigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from takt_training.metrics import Interval
 from takt_training.offpolicy.draws import Draws, Floats, Ints, Policy
@@ -18,8 +17,7 @@ NORMAL = 1.959964
 """97.5th percentile of the normal distribution."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """What a policy would have earned per draw, and what that stands on."""
 
     policy: str
@@ -34,8 +32,7 @@ class Value:
     """mean(q(policy)): what the reward model alone says. Biased by whatever it got wrong, so without an interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """No value: the log cannot say what this policy is worth."""
 
     policy: str
@@ -47,8 +44,7 @@ class Refused:
     """What the formulas give nevertheless, to compare with other tools. Not to be relied on, and never ranked by."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Weighed:
+class Weighed(Struct, frozen=True, eq=False):
     """A policy on the rows of a log: float64 `[n]` each."""
 
     policy: str

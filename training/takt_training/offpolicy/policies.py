@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from takt.exploration.distributions import RULES, Rule, keep_floor, spread
 from takt_training.offpolicy.draws import SILENCE, Draws, Floats, Policy
 from takt_training.offpolicy.support import LEAST_ESS, support
 
 
-@dataclass(frozen=True, slots=True)
-class Exploration:
+class Exploration(Struct, frozen=True):
     """How the service would spread probability over scores: see `takt.exploration`."""
 
     rule: Rule = RULES["greedy"]
@@ -23,8 +21,7 @@ class Exploration:
     """Share that silence keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """An action that is the same for everybody, as it did on the training part."""
 
     action: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
+
+from msgspec import to_builtins
 
 from takt_training.offpolicy.comparison import CANDIDATE, CHAMPION, IN_FORCE, Comparison, Estimates, Group
 from takt_training.offpolicy.estimators import Refused, Value
@@ -40,7 +41,7 @@ def report(found: Comparison, *, title: str, notes: Sequence[str] = ()) -> Repor
             *(_estimates(found.estimates) if found.estimates else ()),
             _sensitivity(found),
         ),
-        data={"comparison": asdict(found)},
+        data={"comparison": to_builtins(found)},
     )
 
 

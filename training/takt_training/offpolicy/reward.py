@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt_training.offpolicy.draws import Bools, Draws, Floats, Floats32
 from takt_training.split import person_folds
@@ -30,8 +31,7 @@ class RewardModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ridge:
+class Ridge(Struct, frozen=True):
     """A linear model of what was known, the action and the slot, with a penalty on everything but the mean.
 
     Quick and stable on thousands of rows or millions. Another model is given in its place by its two methods.
@@ -68,8 +68,7 @@ class Ridge:
         return replace(fitted, weights=np.linalg.solve(gram, right).astype(np.float64))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _FittedRidge:
+class _FittedRidge(Struct, frozen=True, eq=False):
     """Learned weights: of inputs, of actions, of slots."""
 
     centre: Floats

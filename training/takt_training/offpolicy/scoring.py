@@ -7,10 +7,11 @@ placement's are taken), and pressure from recent contacts where the model has no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Catalog
 from takt.eligibility.filters import filter_offers
@@ -25,8 +26,7 @@ _BLOCK = 256
 Share = Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class Scored(Struct, frozen=True, eq=False):
     """A model's view of n draws."""
 
     total: Floats
@@ -37,8 +37,7 @@ class Scored:
     """float64 `[n]`: total of what was drawn, with its arm; NaN likewise."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judge:
+class Judge(Struct, frozen=True, eq=False):
     """One bundle under one catalog."""
 
     scorer: OnnxScorer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.offpolicy.draws import Floats, Ints
 
@@ -26,8 +26,7 @@ class Shortfall(StrEnum):
     PERSONS = "persons"
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(Struct, frozen=True):
     """What an estimate stands on."""
 
     rows: int

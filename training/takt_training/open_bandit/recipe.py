@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.metrics import Interval
 from takt_training.offpolicy.draws import Draws, Floats, Policy
@@ -29,8 +29,7 @@ PUBLISHED = {"ipw": (0.311, 0.211), "snipw": (0.312, 0.211), "dr": (0.292, 0.218
 smallest standard deviation over bootstrap samples in the tables of its example (for SNIPW that of IPW)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RelativeError:
+class RelativeError(Struct, frozen=True):
     """|estimate - truth| / truth over bootstrap samples of the log."""
 
     mean: float
@@ -44,8 +43,7 @@ class RelativeError:
         return abs(self.mean - self.published) <= self.spread
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(Struct, frozen=True):
     """What the log of one policy says of the other, and what the other's own log says."""
 
     campaign: Campaign
@@ -56,8 +54,7 @@ class Crossing:
     """Mean clicks in the other policy's own log, with its interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constants:
+class Constants(Struct, frozen=True):
     """The item that did best before the boundary, judged on the days after it."""
 
     chosen: Constant | None
@@ -68,8 +65,7 @@ class Constants:
     """Over uniform, paired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(Struct, frozen=True):
     """All that the recipe finds."""
 
     errors: dict[str, RelativeError]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from msgspec import to_builtins
 
 from takt_training.offpolicy.estimators import Refused, Value
 from takt_training.offpolicy.support import LARGEST_SHARE, LEAST_ESS, Support
@@ -40,9 +40,9 @@ def report(found: Evaluated) -> Report:
             _LIMITS,
         ),
         data={
-            "relative_errors": {name: asdict(error) for name, error in found.errors.items()},
-            "policies": [asdict(crossing) for crossing in (*found.crossings, *found.positions)],
-            "best_constant": asdict(found.constants),
+            "relative_errors": {name: to_builtins(error) for name, error in found.errors.items()},
+            "policies": [to_builtins(crossing) for crossing in (*found.crossings, *found.positions)],
+            "best_constant": to_builtins(found.constants),
             "rows_and_clicks": found.sizes,
         },
     )

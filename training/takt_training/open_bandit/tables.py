@@ -8,12 +8,12 @@ November 2019; every row has the probability with which its item was shown.
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 from takt.errors import NotFoundError
 from takt_training.offpolicy.draws import Draws
@@ -28,8 +28,7 @@ USER: Final = tuple(f"user_feature_{number}" for number in range(4))
 ITEM_CODES: Final = tuple(f"item_feature_{number}" for number in (1, 2, 3))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Logs:
+class Logs(Struct, frozen=True, eq=False):
     """One campaign's logs of both policies, over the same items."""
 
     campaign: Campaign

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from takt_training.metrics import Bin, Interval
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Paragraphs, plain."""
 
     paragraphs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
+class Points(Struct, frozen=True):
     """A list of points; the part before the first colon is set off."""
 
     points: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows of cells as they are shown; the first column names the row."""
 
     header: tuple[str, ...]
@@ -32,15 +30,13 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
+class Reliability(Struct, frozen=True):
     """Observed shares over expected probabilities, with what chance would do to estimates that are exactly right."""
 
     bins: tuple[Bin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One figure with its interval, among others on the same axis."""
 
     name: str
@@ -56,8 +52,7 @@ class Line:
     """The one that the section is about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intervals:
+class Intervals(Struct, frozen=True):
     """Figures with their intervals on one axis."""
 
     lines: tuple[Line, ...]
@@ -68,8 +63,7 @@ class Intervals:
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One bar of a chart."""
 
     name: str
@@ -80,16 +74,14 @@ class Bar:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(Struct, frozen=True):
     """Bars from zero, longest as wide as the page."""
 
     bars: tuple[Bar, ...]
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """One line of a chart."""
 
     name: str
@@ -99,8 +91,7 @@ class Series:
     """Something to compare with rather than what the chart is about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Values over steps, a line each, named at its end."""
 
     series: tuple[Series, ...]
@@ -114,8 +105,7 @@ class Lines:
 Block = Text | Points | Table | Reliability | Intervals | Bars | Lines
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A heading, a sentence that says what to see, and blocks."""
 
     title: str
@@ -123,8 +113,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A figure beside what was promised of it."""
 
     name: str
@@ -140,8 +129,7 @@ class Figure:
         return {"value": self.value, "bar": self.bar, "ok": self.ok}
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """All of it. `data` is the machine's half: JSON values, without NaN."""
 
     title: str

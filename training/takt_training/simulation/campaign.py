@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from takt.catalog.workspace import load_workspace
 from takt.cli.catalog import files_of
@@ -27,8 +28,7 @@ Tell = Callable[[int, str], None]
 ACTOR: Final = "takt simulate"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class Result(Struct, frozen=True, eq=False):
     """What became of one learner with one seed."""
 
     learner: Learner
@@ -43,8 +43,7 @@ class Result:
     """The same, to ask; None for one that does not learn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What all learners of one seed have in common."""
 
     customers: Customers

@@ -6,12 +6,12 @@ person (`Temper`) is never told: `tempers` gives the probabilities of each, give
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,8 +41,7 @@ class Temper(IntEnum):
     """Contacts outside working hours."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Situations:
+class Situations(Struct, frozen=True, eq=False):
     """n people, each at one moment: what is known of them, and the week."""
 
     week: Ints
@@ -95,11 +94,10 @@ class Situations:
 
     def take(self, rows: Ints | Bools) -> Self:
         """Some of them."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return type(self)(*(getattr(self, name)[rows] for name in self.__struct_fields__))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Customers:
+class Customers(Struct, frozen=True, eq=False):
     """A population of n people."""
 
     urban: Bools

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.report.document import Figure
 from takt_training.simulation.campaign import Plan, Result
@@ -25,8 +25,7 @@ ANYWAY: Final = 0.1
 SHOWN: Final = "shown"
 
 
-@dataclass(frozen=True, slots=True)
-class _Bars:
+class _Bars(Struct, frozen=True):
     """Bars that hold, or do not yet."""
 
     hold: bool

@@ -11,11 +11,11 @@ contact cost, the price of the pressure that it leaves behind. The cost is the o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.metrics import Interval
 from takt_training.simulation.customers import WEEK_DAYS, Customers, Floats, Ints, Situations, faded
@@ -31,8 +31,7 @@ COSTS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.
 ACTIONS: Final = len(TIMINGS) * len(TONALITIES) * len(OFFERS)
 
 
-@dataclass(frozen=True, slots=True)
-class Weeks:
+class Weeks(Struct, frozen=True):
     """Some weeks in the life of a population."""
 
     customers: Customers
@@ -48,8 +47,7 @@ class Weeks:
         return [np.sort(part) for part in np.array_split(people, len(ASKING_DAYS))]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class Course(Struct, frozen=True, eq=False):
     """What a policy came to over the weeks, by customer."""
 
     worth: Floats
@@ -123,8 +121,7 @@ def tuned(policy_at: Callable[[float], Policy], weeks: Weeks, costs: Sequence[fl
     return max(found, key=lambda item: item[1].value)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bounds:
+class Bounds(Struct, frozen=True, eq=False):
     """What everything is held against."""
 
     constant: Course

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from takt.catalog.snapshot import Catalog
 from takt.features.matrix import model_columns, model_matrix
@@ -18,8 +18,7 @@ from takt_training.simulation.truth import OFFERS, TIMINGS, TONALITIES, VALUES
 from takt_training.simulation.workspace import BOOLS, FLOATS, INTS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelPolicy:
+class ModelPolicy(Struct, frozen=True, eq=False):
     """A bundle under the catalog that it was served with; without exploration."""
 
     scorer: OnnxScorer

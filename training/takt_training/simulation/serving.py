@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from takt.app import serve
 from takt.cli.client import Client, Door
@@ -51,8 +52,7 @@ class SimulatedClock:
         self._at_us = at_us
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """A service that is serving."""
 
     public: Client

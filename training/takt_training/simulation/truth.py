@@ -8,10 +8,10 @@ Arrays are laid out as a model's answer: [n, timings, tonalities, offers].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from takt_training.simulation.customers import (
     COMPACT,
@@ -44,8 +44,7 @@ MOST: Final = 0.9
 """No booking is likelier."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Expected:
+class Expected(Struct, frozen=True, eq=False):
     """What is to be expected of n situations, for every action."""
 
     booked: Floats

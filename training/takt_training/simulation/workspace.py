@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from takt_training.simulation.customers import SEGMENTS
 from takt_training.simulation.truth import OFFERS, TIMINGS, TONALITIES, VALUES
@@ -60,8 +61,7 @@ DEPARTMENTS: Final = ("workshop", "workshop", "sales", "sales", "extras", "extra
 """Of each offer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dials:
+class Dials(Struct, frozen=True):
     """What one learner's workspace says differently from another's."""
 
     exploration: Mapping[str, Any] = field(default_factory=lambda: UNIFORM)

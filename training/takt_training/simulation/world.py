@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from takt.cli.messages import Answer, Question, event, profile_write
 from takt.cli.show import status
@@ -34,8 +34,7 @@ def moment_us(week: int, day: int, hour: int) -> int:
     return BEGINNING_US + (WEEK_DAYS * week + day) * DAY_US + hour * HOUR_US
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """What a week came to, by the truth of those who came."""
 
     week: int
@@ -50,22 +49,18 @@ class Round:
     """EUR: what bookings brought that would not have come anyway."""
 
 
-@dataclass(slots=True)
 class World:
     """Customers in front of a service. The same seed, asked the same, does the same, whoever learns."""
 
-    weeks: Weeks
-    clock: SimulatedClock
-    cost: float
-    """The optimum's contact cost, EUR, that regret is told by."""
-    pressure: Floats = field(init=False)
-    successor: Ints = field(init=False)
-    """int64 [customers]: how many have left whose place this one has."""
-    _waiting: list[tuple[int, dict[str, str]]] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.pressure = np.zeros(len(self.customers))
-        self.successor = np.zeros(len(self.customers), np.int64)
+    def __init__(self, weeks: Weeks, clock: SimulatedClock, cost: float) -> None:
+        """`cost`: the optimum's contact cost, EUR, that regret is told by."""
+        self.weeks = weeks
+        self.clock = clock
+        self.cost = cost
+        self.pressure: Floats = np.zeros(len(self.customers))
+        self.successor: Ints = np.zeros(len(self.customers), np.int64)
+        """int64 [customers]: how many have left whose place this one has."""
+        self._waiting: list[tuple[int, dict[str, str]]] = []
 
     @property
     def customers(self) -> Customers:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from takt.catalog.times import duration_at
 from takt.clock import DAY_US
@@ -24,8 +25,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _FEATURE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class Source(Struct, frozen=True, eq=False):
     """One column of the table and where the mapping names it."""
 
     column: str
@@ -36,8 +36,7 @@ class Source:
         self.node.fail(f"column {shown(self.column)}: {message}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Attribute:
+class Attribute(Struct, frozen=True, eq=False):
     """A feature that a column becomes."""
 
     name: str
@@ -48,8 +47,7 @@ class Attribute:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TableMapping:
+class TableMapping(Struct, frozen=True, eq=False):
     """What a table says. Columns that are not named are not read."""
 
     name: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from msgspec import Struct
 
 from takt.errors import NotFoundError
 from takt.features.matrix import model_matrix
@@ -23,8 +23,7 @@ from takt_training.table.skeleton import features_yaml
 Values = npt.NDArray[np.generic]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TableRead:
+class TableRead(Struct, frozen=True, eq=False):
     """What came of a table."""
 
     contacts: Contacts

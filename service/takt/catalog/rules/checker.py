@@ -6,10 +6,10 @@ that one reading finds all there is to mend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lark import Token, Tree
+from msgspec import Struct
 
 from takt.catalog.rules import literals
 from takt.catalog.rules.arithmetic import arithmetic, conversion
@@ -71,8 +71,7 @@ _KIND_OF: Final = {
 _NO_NULL: Final = "null is not used in rules; write has(profile.x) or !has(profile.x)"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Something wrong at a character of the text."""
 
     offset: int

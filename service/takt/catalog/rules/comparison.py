@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from takt.catalog.rules.expressions import ORDERED, AmongNumbers, Compare, Expression, Field, Kind, Literal
 
@@ -13,16 +13,14 @@ if TYPE_CHECKING:
     from takt.catalog.rules.vocabulary import Vocabularies
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A text literal; it has a meaning only beside a feature's vocabulary."""
 
     value: str
     kind: Kind = Kind.TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     """A list literal; it has a meaning only at the right of `in`."""
 
     elements: tuple[Text | Literal, ...]

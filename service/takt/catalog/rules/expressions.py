@@ -9,8 +9,9 @@ durations int64 microseconds, category values their code in a record (0 = missin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -38,16 +39,14 @@ class Source(StrEnum):
     NOW = "now"
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """A constant: bool, or a number, or microseconds."""
 
     value: bool | float
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A feature of the person, the request or the offer. Missing is an error, save for flags, which are empty then."""
 
     source: Source
@@ -55,55 +54,48 @@ class Field:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(Struct, frozen=True):
     """The moment of the decision."""
 
     kind: Kind = Kind.TIMESTAMP
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(Struct, frozen=True):
     """Whether a feature is there. Never an error."""
 
     field: Field
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """How many flags are set."""
 
     field: Field
     kind: Kind = Kind.INT
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """`!x`."""
 
     operand: Expression
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True):
     """`a && b && ...`: false if any is false, else an error if any is one."""
 
     terms: tuple[Expression, ...]
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True):
     """`a || b || ...`: true if any is true, else an error if any is one."""
 
     terms: tuple[Expression, ...]
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """`condition ? then : otherwise`. Errors of the branch not taken do not count."""
 
     condition: Expression
@@ -112,8 +104,7 @@ class Choice:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     """Two of one kind, by `==`, `!=`, `<`, `<=`, `>` or `>=`."""
 
     operator: str
@@ -122,8 +113,7 @@ class Compare:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class AmongNumbers:
+class AmongNumbers(Struct, frozen=True):
     """`x in [1, 2, 3]` for numbers, booleans and times."""
 
     operand: Expression
@@ -131,8 +121,7 @@ class AmongNumbers:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class AmongNames:
+class AmongNames(Struct, frozen=True):
     """A category compared with names: by code, whether it holds. `table[0]`, for a missing one, is False."""
 
     field: Field
@@ -140,8 +129,7 @@ class AmongNames:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class SameName:
+class SameName(Struct, frozen=True):
     """Two categories compared. `table`: the left one's code for every code of the right one, -1 where it has none."""
 
     left: Field
@@ -151,8 +139,7 @@ class SameName:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class HasFlag:
+class HasFlag(Struct, frozen=True):
     """`"name" in flags`: whether the bit is set."""
 
     field: Field
@@ -160,8 +147,7 @@ class HasFlag:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class NamesFlag:
+class NamesFlag(Struct, frozen=True):
     """`category in flags`. `masks` has the flag's bit for every code of the category, 0 where there is none."""
 
     field: Field
@@ -170,16 +156,14 @@ class NamesFlag:
     kind: Kind = Kind.BOOL
 
 
-@dataclass(frozen=True, slots=True)
-class Negative:
+class Negative(Struct, frozen=True):
     """`-x`."""
 
     operand: Expression
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True):
     """`+`, `-`, `*`, `/`, `%` on two numbers of one kind; `+`, `-` on times and durations.
 
     Whole numbers divide towards zero, and `%` takes the sign of the left. Division by zero is an error for both.
@@ -193,8 +177,7 @@ class Arithmetic:
     """Whether the result can leave its kind's range (2**53 - 1, years 1 to 9999, 10,000 years), which is an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Convert:
+class Convert(Struct, frozen=True):
     """`double(x)` or `int(x)`; the latter cuts towards zero."""
 
     operand: Expression

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from takt.catalog.rules.checker import Checker, Problem
 from takt.catalog.rules.expressions import NUMBERS, Expression, Field, Kind, Now, Source, walk
@@ -21,8 +22,7 @@ class Want(StrEnum):
     NUMBER = "a value must be a number"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A checked expression. Programs of one compiler are the same object exactly if their expressions are equal."""
 
     root: Expression

@@ -11,11 +11,12 @@ log, and then the ledger again, unchanged.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from takt.clock import DAY_US, SECOND_US
 from takt.domain.audit import AuditSummary, Finding, FindingKind, Unreadable
@@ -62,8 +63,7 @@ Place = tuple[int, bytes]
 """A partition, and somebody's address."""
 
 
-@dataclass(slots=True)
-class _Someone:
+class _Someone(Struct):
     """The deeds under one address in one partition's log, as far as they were read."""
 
     partition: int
@@ -88,8 +88,7 @@ class _Someone:
             self.profile_id = self.profile_id or deed.profile_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
+class _Whole(Struct, frozen=True):
     """One person under all their names."""
 
     profile_id: str
@@ -101,8 +100,7 @@ class _Whole:
         return not card.leads_to and not card.pending and there == {address for _, address in self.names}
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One partition's log that is being read."""
 
     partition: int
@@ -122,8 +120,7 @@ class _Reading:
             someone.add(deed)
 
 
-@dataclass(slots=True)
-class _Result:
+class _Result(Struct):
     """What came of comparing some people."""
 
     findings: list[Finding] = field(default_factory=list)

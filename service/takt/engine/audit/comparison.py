@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from takt.clock import SECOND_US
 from takt.domain.audit import FindingKind
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What can be compared at all, and what is asked for. Moments in microseconds."""
 
     ledger_since_us: int = 0
@@ -54,8 +54,7 @@ class Difference(NamedTuple):
     """What differs, one sentence each."""
 
 
-@dataclass(slots=True)
-class Compared:
+class Compared(Struct):
     """What came of one person."""
 
     contacts: int = 0

@@ -5,10 +5,10 @@ It goes by what became of events when they were recorded (`Happened.outcome`), a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from takt.clock import SECOND_US
 from takt.domain.audit import Changed, Decided, Happened
@@ -28,8 +28,7 @@ Key = tuple[int, int, int]
 PLAIN = ~(OUTSIDE | LATE) & 0xFF
 
 
-@dataclass(slots=True)
-class Expected:
+class Expected(Struct):
     """One contact as the log has it."""
 
     key: Key

@@ -7,8 +7,9 @@ at least those that were confirmed in time, and at most all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from takt.clock import MINUTE_US
 from takt.domain.audit import Decided, Finding, FindingKind
@@ -29,8 +30,7 @@ STILL_US: Final = MINUTE_US
 """For so long after a catalog came into force somebody may have decided by the one before."""
 
 
-@dataclass(slots=True)
-class _Window:
+class _Window(Struct):
     """One cap in one window, and what the log tells of it."""
 
     field: bytes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from takt.catalog.snapshot import Calendar, Counts
 from takt.clock import DAY_US, MINUTE_US, SECOND_US
