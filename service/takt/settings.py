@@ -272,7 +272,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "250",
         "time that a decision may take where its request names none",
     ),
-    Option("max_batch", "N", _whole(1, 1024), "128", "most requests that are decided together"),
+    Option("max_batch", "N", _whole(1, 1024), "48", "most requests that are decided together"),
     Option(
         "max_waiting",
         "N",

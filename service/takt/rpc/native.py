@@ -104,6 +104,7 @@ class NativeFront:
             target,
             [(f"/{PACKAGE}.{method.replace('.', '/')}", False) for method in METHODS],
             call_details=True,
+            io_threads=1,  # keeps up with some ten deciding threads (ADR 0021)
             keepalive_time_ms=KEEPALIVE_MS,
             keepalive_timeout_ms=KEEPALIVE_TIMEOUT_MS,
             reuse_port=share,

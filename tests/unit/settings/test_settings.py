@@ -144,7 +144,7 @@ def test_misspelt_variables_are_named(given: Given) -> None:
     assert {"TAKT_WORKSPCE": "is not a setting; did you mean TAKT_WORKSPACE?"} == refused(
         given, {"TAKT_WORKSPCE": "x", **kubernetes}
     )
-    assert 128 == load(given, kubernetes).max_batch
+    assert 48 == load(given, kubernetes).max_batch
 
 
 @pytest.mark.parametrize("contents", [b"", b"  \n", b"two\nlines", b"\xff\xfe", b"x" * 5000])
