@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 import numpy as np
-from msgspec import Struct, field, to_builtins
-from msgspec.structs import replace
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from bench import frames
 from bench.connections import Http1, Http2, Run
@@ -259,7 +259,7 @@ class Generator:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - pipes were asked for
         assert stdout is not None  # noqa: S101
-        stdin.write(json.dumps({**to_builtins(job), "number": self._number}) + "\n")
+        stdin.write(json.dumps({**asdict(job), "number": self._number}) + "\n")
         stdin.flush()
         line = stdout.readline()
         if not line:
@@ -289,7 +289,7 @@ def main() -> None:
     frames.prepare()
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(to_builtins(run(Job(**json.loads(line))))), flush=True)
+        print(json.dumps(asdict(run(Job(**json.loads(line))))), flush=True)
 
 
 if __name__ == "__main__":

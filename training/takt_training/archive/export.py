@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from msgspec import to_builtins
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -72,7 +72,7 @@ def drain(store: Store, out: Path, *, trim: bool, segment_entries: int, console:
 
 def told(done: Drained, out: Path, *, seconds: float) -> dict[str, Any]:
     """What was done, for scripts."""
-    return {"out": str(out), "seconds": round(seconds, 3), **to_builtins(done)}
+    return {"out": str(out), "seconds": round(seconds, 3), **asdict(done)}
 
 
 def show(done: Drained, out: Path, console: Console, *, seconds: float) -> None:

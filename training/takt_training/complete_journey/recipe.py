@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from msgspec import Struct, to_builtins
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from takt.features.matrix import model_columns
 from takt.features.spec import FeatureSpec
@@ -313,7 +314,7 @@ def _moment(day: date) -> str:
 
 
 def _platt(platt: Platt) -> dict[str, float | bool]:
-    return {**{name: round(value, 6) for name, value in to_builtins(platt).items()}, "adopted": platt.adopted}
+    return {**{name: round(value, 6) for name, value in asdict(platt).items()}, "adopted": platt.adopted}
 
 
 def _metrics(trained: Trained) -> dict[str, object]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import to_builtins
 from msgspec.structs import replace
 
 from takt_training.calibration import CRITICAL, Platt
@@ -99,14 +98,14 @@ def report(trained: Trained, examples: Examples) -> Report:
                 "train_campaigns": _campaigns(examples, trained.fold.train),
                 "test_campaigns": _campaigns(examples, trained.fold.test),
             },
-            "mailings": to_builtins(trained.mailings),
-            "mailings_if_scaled": to_builtins(trained.scaled),
-            "coupons": to_builtins(trained.coupons),
+            "mailings": trained.mailings,
+            "mailings_if_scaled": trained.scaled,
+            "coupons": trained.coupons,
             "calibration": {
-                "mailing": to_builtins(trained.mailing_calibration),
-                "coupon": to_builtins(trained.coupon_calibration),
+                "mailing": trained.mailing_calibration,
+                "coupon": trained.coupon_calibration,
             },
-            "importance": [to_builtins(one) for one in used],
+            "importance": used,
         },
     )
 

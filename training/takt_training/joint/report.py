@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import to_builtins
-
 from takt.catalog.times import shown_duration
 from takt_training.calibration import CRITICAL
 from takt_training.evaluation import Quality
@@ -132,7 +130,7 @@ def report(trained: Trained, found: Judgement, notes: Sequence[str] = ()) -> Rep
                 "embargoed": trained.parts.embargoed,
                 "rows": {name: len(getattr(trained.parts, name)) for name in ("fit", "stop", "calibrate", "test")},
             },
-            "judgement": to_builtins(found),
+            "judgement": found,
             "weights": {
                 "clip": trained.weights.clip,
                 "clipped": trained.weights.clipped,

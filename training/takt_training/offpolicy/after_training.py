@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-from msgspec import to_builtins
 from rich.console import Console
 
 from takt.catalog.snapshot import Catalog
@@ -64,7 +63,7 @@ def judge_policies(
         f"{found.no_shows:,} of them were never seen by anybody and earned nothing.{sampled}"
     )
     sections = (Section(first.title, lead, first.blocks), *rest)
-    extend_report(bundle, warnings=told, sections=sections, data={"comparison": to_builtins(found)})
+    extend_report(bundle, warnings=told, sections=sections, data={"comparison": found})
     show_sections(sections, console)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from msgspec import to_builtins
-
 from takt_training.offpolicy.comparison import CANDIDATE, CHAMPION, IN_FORCE, Comparison, Estimates, Group
 from takt_training.offpolicy.estimators import Refused, Value
 from takt_training.report.document import (
@@ -41,7 +39,7 @@ def report(found: Comparison, *, title: str, notes: Sequence[str] = ()) -> Repor
             *(_estimates(found.estimates) if found.estimates else ()),
             _sensitivity(found),
         ),
-        data={"comparison": to_builtins(found)},
+        data={"comparison": found},
     )
 
 

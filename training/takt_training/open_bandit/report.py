@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import to_builtins
-
 from takt_training.offpolicy.estimators import Refused, Value
 from takt_training.offpolicy.support import LARGEST_SHARE, LEAST_ESS, Support
 from takt_training.open_bandit.recipe import BOUNDARY_DAY, Crossing, Evaluated
@@ -40,9 +38,9 @@ def report(found: Evaluated) -> Report:
             _LIMITS,
         ),
         data={
-            "relative_errors": {name: to_builtins(error) for name, error in found.errors.items()},
-            "policies": [to_builtins(crossing) for crossing in (*found.crossings, *found.positions)],
-            "best_constant": to_builtins(found.constants),
+            "relative_errors": found.errors,
+            "policies": (*found.crossings, *found.positions),
+            "best_constant": found.constants,
             "rows_and_clicks": found.sizes,
         },
     )

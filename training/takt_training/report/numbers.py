@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from takt_training.metrics import Interval
 
 
@@ -31,7 +34,12 @@ def signed(interval: Interval, decimals: int = 4) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to six decimals, so that a file shows figures and not rounding; none for what is no number."""
+    """Floats to six decimals, so that a file shows figures and not rounding; none for what is no number.
+
+    Structs become their fields.
+    """
+    if isinstance(value, Struct):
+        return rounded(asdict(value))
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     if isinstance(value, dict):
