@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled
 
 WORKERS = 2
 CALLERS = 6
+SEEING_S = 0.25
+"""Within which a caller's library sees that its connection has ended; until then it may go on giving it calls."""
 
 
 def workers(service: Service) -> dict[int, int]:
@@ -72,6 +74,7 @@ class Load:
                     codes[code] += 1
                     if not self._patient:
                         return
+                    self._over.wait(SEEING_S)
                 else:
                     codes["OK"] += 1
 
@@ -122,8 +125,7 @@ def test_a_worker_that_is_killed_is_replaced(fleet: tuple[Service, Path]) -> Non
 
     lost = Counter(code for codes in load.codes for code in codes.elements() if code != "OK")
     assert {"UNAVAILABLE"} >= set(lost)
-    # one in flight at each death, and one that the caller's library still gave to the connection that had just ended
-    assert 2 * WORKERS >= max(codes["UNAVAILABLE"] for codes in load.codes)
+    assert WORKERS >= max(codes["UNAVAILABLE"] for codes in load.codes)
     assert [1, 1] == [metric(service, "takt_worker_restarts_total", worker=str(n)) for n in range(WORKERS)]
     assert WORKERS == metric(service, "takt_workers")
     assert service.process.poll() is None
