@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -22,7 +22,6 @@ from takt.domain.decision import (
 from takt.domain.reasons import Cause, Reason, Status
 
 T = TypeVar("T")
-Drawn: TypeAlias = "st.SearchStrategy[Any]"
 
 names = st.sampled_from(["", "milk", "hero", "Grün", "a/b", "\x00", "日本", "x" * 300])
 moments = st.sampled_from([0, 1, -1, 999_999, 1_700_000_000_123_456, -(10**14), 10**17])
