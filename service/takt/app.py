@@ -113,7 +113,7 @@ async def serve(
     _log.info("starting", version=__version__, workspace=str(settings.workspace))
     stop = stop or asyncio.Event()
     token = read_secret(settings.admin_token_file, "admin_token_file") if settings.admin_token_file else None
-    with ExitStack() as closing:
+    with ExitStack() as heeding, ExitStack() as closing:  # signals are heeded until all is closed
         tls = read_tls(settings)
         metrics = Metrics()
         with for_good():
@@ -127,21 +127,21 @@ async def serve(
                 await make_ready(edge, parts)
             gc.collect()  # what was made on the way, and is not needed any more
         give_back()
-        async with told_by_signals(stop):  # from here on somebody may be served, who is not to be cut off
-            await edge.servers.ready()
-            say_ready(settings, listening, parts, seconds=time.monotonic() - begun)
-            if on_ready:
-                on_ready(listening)
+        heeding.enter_context(told_by_signals(stop))  # from here on somebody may be served, who is not to be cut off
+        await edge.servers.ready()
+        say_ready(settings, listening, parts, seconds=time.monotonic() - begun)
+        if on_ready:
+            on_ready(listening)
 
-            async with (
-                looked_after(parts),
-                kept_up(parts, metrics),
-                log_watched(parts, metrics),
-                followed(parts),
-                ended_by_a_fall(edge.servers, settings.grace_s),
-            ):
-                await stop.wait()
-                await drain(edge, settings.grace_s)
+        async with (
+            looked_after(parts),
+            kept_up(parts, metrics),
+            log_watched(parts, metrics),
+            followed(parts),
+            ended_by_a_fall(edge.servers, settings.grace_s),
+        ):
+            await stop.wait()
+            await drain(edge, settings.grace_s)
     _log.info("stopped")
 
 
@@ -391,13 +391,20 @@ def say_ready(settings: Settings, listening: Listening, parts: Parts, *, seconds
                 _log.warning("not_encrypted", listen=str(address))
 
 
-@asynccontextmanager
-async def told_by_signals(stop: asyncio.Event) -> AsyncIterator[None]:
-    """SIGTERM and SIGINT set `stop`; unexpected errors of the event loop go to the log, without what they quote."""
+@contextmanager
+def told_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first SIGTERM or SIGINT sets `stop`; later ones change nothing, until the process has ended.
+
+    Unexpected errors of the event loop go to the log, without what they quote.
+    """
     loop = asyncio.get_running_loop()
+    heard = False
 
     def told(number: signal.Signals) -> None:
-        _log.info("draining", signal=number.name)
+        nonlocal heard
+        if not heard:
+            _log.info("draining", signal=number.name)
+        heard = True
         stop.set()
 
     loop.set_exception_handler(lambda _, found: _log.error("defect", exc_info=found.get("exception")))
@@ -411,6 +418,8 @@ async def told_by_signals(stop: asyncio.Event) -> AsyncIterator[None]:
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
+            if heard:
+                signal.signal(number, signal.SIG_IGN)
 
 
 @asynccontextmanager

@@ -117,7 +117,7 @@ class Told(Struct):
 
 @contextmanager
 def signals() -> Iterator[Told]:
-    """SIGTERM and SIGINT are taken down, and wake whoever waits."""
+    """SIGTERM and SIGINT are taken down, and wake whoever waits; after one, others change nothing to the end."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     told = Told(reading)
@@ -132,7 +132,7 @@ def signals() -> Iterator[Told]:
         yield told
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if told.name else handler)
         os.close(reading)
         os.close(writing)
 

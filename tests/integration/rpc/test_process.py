@@ -198,6 +198,18 @@ def test_it_ends_in_order(tmp_path: Path, bundle: Path) -> None:
         assert 0 == service.end(signal.SIGINT)
 
 
+@pytest.mark.parametrize("moment", ["draining", "drained", "stopped"])
+def test_being_told_again_does_not_cut_the_end_short(tmp_path: Path, moment: str) -> None:
+    """A second SIGTERM or Ctrl-C changes nothing, whether it comes while calls are awaited or while the store ends."""
+    with Service(["--data-dir", str(tmp_path)]) as service:
+        service.wait_ready()
+        service.process.send_signal(signal.SIGTERM)
+        service.line(moment)
+        service.process.send_signal(signal.SIGINT)
+        assert 0 == service.end(signal.SIGTERM)
+        assert ["draining", "drained", "stopped"] == [line["event"] for line in service.lines][-3:]
+
+
 def test_logs_name_nobody(tmp_path: Path) -> None:
     """Whatever is asked, rightly or wrongly, no id, name, value or content of it is in the log."""
     secret = f"ada{uuid4().hex}"
