@@ -198,10 +198,11 @@ def test_it_ends_in_order(tmp_path: Path, bundle: Path) -> None:
         assert 0 == service.end(signal.SIGINT)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("moment", ["draining", "drained", "stopped"])
-def test_being_told_again_does_not_cut_the_end_short(tmp_path: Path, moment: str) -> None:
+def test_being_told_again_does_not_cut_the_end_short(tmp_path: Path, moment: str, workers: str) -> None:
     """A second SIGTERM or Ctrl-C changes nothing, whether it comes while calls are awaited or while the store ends."""
-    with Service(["--data-dir", str(tmp_path)]) as service:
+    with Service(["--data-dir", str(tmp_path), "--workers", workers]) as service:
         service.wait_ready()
         service.process.send_signal(signal.SIGTERM)
         service.line(moment)
