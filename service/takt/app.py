@@ -419,7 +419,7 @@ def told_by_signals(stop: asyncio.Event) -> Iterator[None]:
         for number in taken:
             loop.remove_signal_handler(number)
             if heard:
-                signal.signal(number, signal.SIG_IGN)
+                signal.signal(number, signal.SIG_IGN)  # else the next one ends the process with another code
 
 
 @asynccontextmanager
